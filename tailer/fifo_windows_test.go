@@ -1,0 +1,5 @@
+package tailer
+
+import "errors"
+
+func makeFIFO(string) error { return errors.ErrUnsupported }

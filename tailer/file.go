@@ -1,0 +1,191 @@
+package tailer
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// file is what the tailer's owner knows of one file. Its src belongs to a
+// worker while busy is set.
+type file struct {
+	src  source
+	name string // the path that a pattern matched; "" when no pattern finds it any more
+
+	busy, queued, wake bool       // has a turn, waits for one, has to have another
+	final              bool       // its next turn takes what follows the last newline as a line
+	here               bool       // it is known where it lies
+	displaced          bool       // its name is another's now, or nobody's
+	finished           bool       // displaced, at its end and quiet: its successor may start
+	asked              bool       // it is being looked for, or was in vain
+	noted              *candidate // what a scan found while the file had its turn
+	lostName           bool       // a scan missed its name while it had its turn
+
+	size     int64
+	mtime    time.Time
+	links    int
+	grown    time.Time // when bytes were last read
+	moved    time.Time // when it was displaced
+	nextLook time.Time
+	fault    error // why it cannot be read
+	retry    time.Duration
+	cuts     int64
+}
+
+// partialWait is how long the last line of a rotated file, not ended by a
+// newline, is waited for: its writer may still hold the file.
+const partialWait = 5 * time.Second
+
+// deletedWait is how long a deleted file stays open after its last byte: its
+// writer may still hold it, but its space on disk is held as well.
+const deletedWait = time.Minute
+
+// unreadableWait is how long a rotated file that cannot be read holds up its
+// successor.
+const unreadableWait = 30 * time.Second
+
+// retryMax bounds the time between two attempts at a file that cannot be read.
+const retryMax = 10 * time.Second
+
+// watchMax bounds the time between two looks at a rotated file.
+const watchMax = 10 * time.Second
+
+// streamOf returns the stream of the files that were first found at path.
+func streamOf(path string) uint64 { return xxhash.Sum64String(path) }
+
+// newID returns an id that no other file has.
+func (t *Tailer) newID() FileID {
+	for {
+		if id := FileID(rand.Uint64()); id != 0 && t.byID[id] == nil {
+			return id
+		}
+	}
+}
+
+// resume takes a file of an earlier run into the books. It is read once it is
+// found.
+func (t *Tailer) resume(s State) {
+	input, wanted := t.matcher.input(s.Origin)
+	if !wanted {
+		return // the configuration no longer asks for it; its state is kept
+	}
+	f := &file{src: source{
+		id: s.ID, stream: s.Stream, input: input, origin: s.Origin, path: s.Path, limit: t.o.Inputs[input].MaxLineBytes,
+		key: fileKey{s.Dev, s.Ino}, off: s.Offset, searched: s.Offset, head: s.Head, tailMark: s.Tail, seen: s.Seen.UnixNano(),
+	}, size: s.Offset, displaced: s.Rotated}
+	if s.Gone {
+		f.asked = true // it was looked for in vain; it may yet come back
+	}
+	t.byID[s.ID] = f
+	t.byKey[f.src.key] = f
+}
+
+// register takes a file into the books that was never seen before.
+func (t *Tailer) register(origin, name, path string, input int, key fileKey, size int64, now time.Time) *file {
+	f := &file{src: source{
+		id: t.newID(), stream: streamOf(origin), input: input, origin: origin, path: path, limit: t.o.Inputs[input].MaxLineBytes,
+		key: key, seen: now.UnixNano(),
+	}, name: name, size: size, here: true, grown: now, displaced: name == ""}
+	t.byID[f.src.id] = f
+	t.place(f)
+	t.queueInStream(f)
+	return f
+}
+
+// place enters the file's key and paths into the books.
+func (t *Tailer) place(f *file) {
+	t.byKey[f.src.key] = f
+	t.byPath[f.src.path] = f
+	if f.name != "" {
+		t.byName[f.name] = f
+	}
+}
+
+// unplace is the opposite.
+func (t *Tailer) unplace(f *file) {
+	if t.byKey[f.src.key] == f {
+		delete(t.byKey, f.src.key)
+	}
+	if t.byPath[f.src.path] == f {
+		delete(t.byPath, f.src.path)
+	}
+	if f.name != "" && t.byName[f.name] == f {
+		delete(t.byName, f.name)
+	}
+}
+
+func (t *Tailer) queueInStream(f *file) {
+	t.streams[f.src.stream] = append(t.streams[f.src.stream], f)
+}
+
+// leaveStream takes a file out of its stream, so that those behind it may go on.
+func (t *Tailer) leaveStream(f *file) {
+	fs := t.streams[f.src.stream]
+	for i, g := range fs {
+		if g == f {
+			fs = append(fs[:i:i], fs[i+1:]...)
+			break
+		}
+	}
+	if len(fs) == 0 {
+		delete(t.streams, f.src.stream)
+		return
+	}
+	t.streams[f.src.stream] = fs
+	t.startSuccessor(fs)
+}
+
+// predecessor returns the file that has to be finished before f starts, if any.
+func (t *Tailer) predecessor(f *file) *file {
+	for _, g := range t.streams[f.src.stream] {
+		if g == f {
+			return nil
+		}
+		if !g.finished {
+			return g
+		}
+	}
+	return nil
+}
+
+// startSuccessor wakes the first file of a stream that is not finished.
+func (t *Tailer) startSuccessor(fs []*file) {
+	for _, f := range fs {
+		if !f.finished {
+			t.wakeNow(f)
+			return
+		}
+	}
+}
+
+// state returns what is to be remembered of the file. Only between turns.
+func (f *file) state() State {
+	tail := f.src.tailMark
+	if len(f.src.tail) > 0 {
+		tail = markOf(f.src.tail)
+	}
+	return State{
+		ID: f.src.id, Stream: f.src.stream, Origin: f.src.origin, Path: f.src.path, Dev: f.src.key.dev, Ino: f.src.key.ino,
+		Head: f.src.head, Offset: f.src.off, Tail: tail, Rotated: f.displaced, Seen: time.Unix(0, f.src.seen), Gone: !f.here && f.asked,
+	}
+}
+
+// missing returns what it takes to look for the file.
+func (f *file) missing() missing {
+	s := f.state()
+	return missing{id: s.ID, origin: s.Origin, path: s.Path, key: f.src.key, off: s.Offset, head: s.Head, tail: s.Tail, seen: s.Seen, input: f.src.input}
+}
+
+// String names the file in messages.
+func (id FileID) String() string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(id))
+	const hex = "0123456789abcdef"
+	var s [16]byte
+	for i, c := range b {
+		s[2*i], s[2*i+1] = hex[c>>4], hex[c&15]
+	}
+	return string(s[:])
+}

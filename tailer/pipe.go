@@ -1,0 +1,161 @@
+package tailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// pipe follows one named pipe. It has no past: what was read and not
+// acknowledged when the agent dies is gone, and its offsets count from the
+// start of the reading.
+type pipe struct {
+	src  source
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// pipeRetry is the time between two attempts at opening or reading a pipe.
+const pipeRetry = time.Second
+
+// followPipe starts reading a named pipe that a scan found, once.
+func (t *Tailer) followPipe(ctx context.Context, c *candidate) {
+	if t.pipes[c.name] != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(ctx)
+	p := &pipe{stop: stop, src: source{
+		id: t.newID(), stream: streamOf(c.name), input: c.input, origin: c.name, path: c.path, limit: t.o.Inputs[c.input].MaxLineBytes,
+	}}
+	t.pipes[c.name] = p
+	if t.o.Once {
+		t.postPipe(p, "unreadable", "a named pipe has no end: it is not read with --once")
+		return
+	}
+	t.postPipe(p, "pipe", "")
+	p.done.Go(func() { t.runPipe(ctx, p) })
+}
+
+func (t *Tailer) stopPipes() {
+	for _, p := range t.pipes {
+		p.stop()
+	}
+	for _, p := range t.pipes {
+		p.done.Wait()
+	}
+}
+
+// runPipe reads the pipe until ctx ends, opening it again when that fails.
+func (t *Tailer) runPipe(ctx context.Context, p *pipe) {
+	said := ""
+	for ctx.Err() == nil {
+		err := t.drainPipe(ctx, p)
+		if err != nil && ctx.Err() == nil && said != err.Error() {
+			said = err.Error()
+			t.log.Warn("named pipe cannot be read; it is tried again", "path", p.src.path, "error", err)
+			t.postPipe(p, "unreadable", said)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pipeRetry):
+		}
+	}
+}
+
+// drainPipe reads lines until the pipe fails. The read end is opened for
+// writing as well, so that it neither waits for a writer nor ends when the last
+// one leaves; and it is closed when ctx ends, which ends a read.
+func (t *Tailer) drainPipe(ctx context.Context, p *pipe) error {
+	f, err := openPipe(p.src.path)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })()
+	t.postPipe(p, "pipe", "")
+	return errors.Join(t.readPipe(ctx, p, f), f.Close())
+}
+
+// readPipe hands over what comes, a block for each read.
+func (t *Tailer) readPipe(ctx context.Context, p *pipe, f io.Reader) error {
+	buf := make([]byte, 0, t.o.BlockBytes)
+	skipping := false // the rest of a line that was longer than the limit
+	for {
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), 2*cap(buf))
+			copy(grown, buf)
+			buf = grown
+		}
+		n, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		rest, herr := t.handPipe(ctx, p, buf, &skipping)
+		if herr != nil {
+			return herr
+		}
+		buf = append(buf[:0], rest...)
+		if cap(buf) > t.o.BlockBytes && len(buf) < t.o.BlockBytes/2 {
+			buf = append(make([]byte, 0, t.o.BlockBytes), buf...)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", p.src.path, err)
+		}
+	}
+}
+
+// handPipe hands over the lines in buf and returns what is left of it.
+func (t *Tailer) handPipe(ctx context.Context, p *pipe, buf []byte, skipping *bool) ([]byte, error) {
+	s := &p.src
+	b := &Block{File: s.id, Stream: s.stream, Input: s.input, Origin: s.origin, Path: s.path, Start: s.off, Volatile: true, base: s.off}
+	b.mem = append([]byte(nil), buf...)
+	data := b.mem
+	if *skipping {
+		i := indexNewline(data)
+		if i < 0 {
+			s.off += int64(len(data))
+			return nil, nil
+		}
+		*skipping = false
+		data = data[i+1:]
+		s.off += int64(i) + 1
+	}
+	var done int
+	b.Entries, done = cut(b.Entries, data, s.off, s.limit)
+	if rest := data[done:]; len(rest) > s.limit {
+		b.Entries = appendLine(b.Entries, rest, s.off+int64(done), s.off+int64(len(data)), s.limit, Truncated, true)
+		done, *skipping = len(data), true
+	}
+	s.off += int64(done)
+	b.End = s.off
+	if len(b.Entries) > 0 {
+		if err := t.reader.handle(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	return data[done:], nil
+}
+
+func (t *Tailer) postPipe(p *pipe, state, reason string) {
+	t.status.mu.Lock()
+	defer t.status.mu.Unlock()
+	t.status.files[p.src.id] = Status{ID: p.src.id, Input: p.src.input, Path: p.src.path, Origin: p.src.origin, State: state, Reason: reason, Open: state == "pipe"}
+}
+
+// openPipe opens a named pipe for reading; see drainPipe.
+func openPipe(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, pipeFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && fi.Mode()&fs.ModeNamedPipe == 0 {
+		err = fmt.Errorf("%s is no named pipe any more", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,330 @@
+package tailer
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"time"
+)
+
+// apply brings the books up to what a scan found: known files that grew or
+// moved, names that went to another file, and files never seen before.
+func (t *Tailer) apply(ctx context.Context, s scan) {
+	now := time.Now()
+	if s.newDirs && s.dirs != nil {
+		t.rescan = true // a folder that has to be walked, not only listed
+	}
+	names := make(map[string]fileKey, len(s.candidates))
+	seen := make(map[fileKey]bool, len(s.candidates))
+	var fresh []candidate
+	errs := map[string]string{}
+	for _, e := range s.errs {
+		errs[fmt.Sprint("folder ", len(errs)+1)] = e.Error()
+	}
+	for i := range s.candidates {
+		c := &s.candidates[i]
+		switch {
+		case c.err != nil:
+			errs[c.name] = c.err.Error()
+		case c.info.Mode()&fs.ModeNamedPipe != 0:
+			t.followPipe(ctx, c)
+		case !c.info.Mode().IsRegular():
+			errs[c.name] = errNotRegular.Error()
+		case seen[c.key]:
+			// A second name of a file that is read already.
+			names[c.name] = c.key
+		default:
+			seen[c.key] = true
+			names[c.name] = c.key
+			if f := t.byKey[c.key]; f != nil {
+				t.observe(f, c, now)
+			} else {
+				fresh = append(fresh, *c)
+			}
+		}
+	}
+	t.missNames(s, names, now)
+	if s.dirs == nil {
+		t.postErrors(errs)
+		t.missResumed(now)
+	}
+	for i := range fresh {
+		t.meet(&fresh[i], now)
+	}
+	if s.dirs == nil && !t.looking && len(t.lost) == 0 {
+		t.scanned = true
+	}
+}
+
+// observe notes that a known file lies at c.
+func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
+	if f.busy {
+		n := *c
+		f.noted = &n
+		return
+	}
+	changed := c.info.Size() != f.size || !c.info.ModTime().Equal(f.mtime)
+	if !f.here {
+		t.arrive(f, c.name, c.path, c.key, now)
+	} else if f.name != c.name || f.src.path != c.path {
+		t.unplace(f)
+		f.name, f.src.path = c.name, c.path
+		t.place(f)
+		t.tell(Moved, f, 0, nil)
+	}
+	f.size = c.info.Size()
+	if !f.displaced || f.name == f.src.origin {
+		f.src.seen = now.UnixNano()
+	}
+	// A rotated file under a name of its own is finished all the same, so that
+	// its successor can start.
+	if f.name != f.src.origin && !f.displaced {
+		t.displace(f, now)
+	}
+	if changed && (f.fault == nil || now.After(f.nextLook)) {
+		t.wakeNow(f)
+	} else {
+		t.post(f)
+	}
+}
+
+// arrive takes a file of an earlier run, or one that was missing, up again.
+func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) {
+	t.unplace(f)
+	f.name, f.src.path, f.src.key = name, path, key
+	f.here, f.asked, f.fault, f.grown = true, false, nil, now
+	f.displaced = name != f.src.origin
+	if f.displaced {
+		f.moved = now
+		t.watched[f] = true
+	}
+	t.place(f)
+	t.enterStream(f)
+	t.tell(Resumed, f, 0, nil)
+}
+
+// enterStream puts a resumed file where it belongs: rotated files stand before
+// the one that has the name.
+func (t *Tailer) enterStream(f *file) {
+	fs := t.streams[f.src.stream]
+	i := len(fs)
+	for i > 0 && f.displaced && (!fs[i-1].displaced || fs[i-1].src.seen > f.src.seen) {
+		i--
+	}
+	fs = append(fs, nil)
+	copy(fs[i+1:], fs[i:])
+	fs[i] = f
+	t.streams[f.src.stream] = fs
+}
+
+// missNames displaces the files whose names lead nowhere, or to another file.
+func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
+	for name, f := range t.byName {
+		if s.dirs != nil && !s.dirs[filepath.Dir(name)] {
+			continue
+		}
+		if key, ok := names[name]; ok && key == f.src.key {
+			continue
+		}
+		if f.busy {
+			f.lostName = true
+			continue
+		}
+		t.loseName(f, now)
+	}
+}
+
+// loseName deals with a file that is no longer under its name: it is looked
+// for beside it, and read on meanwhile where it is open.
+func (t *Tailer) loseName(f *file, now time.Time) {
+	t.unplace(f)
+	f.name = ""
+	t.byKey[f.src.key] = f
+	t.displace(f, now)
+	t.lookFor(f)
+}
+
+// displace makes a file one that is read to its end and then watched.
+func (t *Tailer) displace(f *file, now time.Time) {
+	t.watched[f] = true
+	if !f.displaced {
+		f.displaced, f.moved = true, now
+		t.tell(Rotated, f, 0, nil)
+	}
+	t.wakeNow(f)
+}
+
+// lookFor asks the finder where the file is.
+func (t *Tailer) lookFor(f *file) {
+	if !f.asked {
+		f.asked = true
+		t.lost = append(t.lost, f.missing())
+	}
+}
+
+// missResumed looks for the files of earlier runs that the first scan did not
+// meet.
+func (t *Tailer) missResumed(time.Time) {
+	if t.scanned {
+		return
+	}
+	for _, f := range t.byID {
+		if !f.here && !f.asked {
+			t.lookFor(f)
+		}
+	}
+}
+
+// unsettled reports whether a file that may turn out to be the one at name is
+// still being looked for.
+func (t *Tailer) unsettled(name string) bool {
+	if !t.looking && len(t.lost) == 0 {
+		return false
+	}
+	dir := filepath.Dir(name)
+	for _, f := range t.byID {
+		if f.asked && (f.src.origin == name || (!f.here && filepath.Dir(f.src.path) == dir)) {
+			return true
+		}
+	}
+	return false
+}
+
+// meet takes up a file that was never seen before, unless it may be one that
+// is being looked for: then the next scan will meet it again.
+func (t *Tailer) meet(c *candidate, now time.Time) {
+	if t.unsettled(c.name) {
+		t.rescan = true
+		return
+	}
+	if t.byKey[c.key] != nil { // met as a later generation in the meantime
+		return
+	}
+	f := t.register(c.name, c.name, c.path, c.input, c.key, c.info.Size(), now)
+	first := !t.scanned && len(t.streams[f.src.stream]) == 1
+	f.src.fromEnd = first && t.o.Inputs[c.input].FromEnd
+	if !f.src.fromEnd {
+		t.tell(Found, f, 0, nil)
+	}
+	t.wakeNow(f)
+	t.post(f)
+}
+
+// answered brings the books up to what the finder found beside the missing
+// files.
+func (t *Tailer) answered(fs []found) {
+	now := time.Now()
+	t.rescan = true
+	for _, r := range fs {
+		f := t.byID[r.id]
+		if f == nil {
+			continue
+		}
+		if f.busy { // it is open, so only its name is of interest: ask again
+			f.asked, f.lostName = false, true
+			continue
+		}
+		t.settle(f, r, now)
+		for _, g := range r.later {
+			if t.byKey[g.key] == nil {
+				n := t.register(f.src.origin, "", g.path, f.src.input, g.key, g.size, now)
+				n.moved = now
+				t.watched[n] = true
+				t.tell(Found, n, 0, nil)
+				t.wakeNow(n)
+			}
+		}
+	}
+}
+
+// settle decides where a missing file is.
+func (t *Tailer) settle(f *file, r found, now time.Time) {
+	switch {
+	case r.path != "" && f.src.f != nil && r.key != f.src.key:
+		f.asked = false // a copy; the open file is the truth
+	case r.path != "":
+		if other := t.byKey[r.key]; other != nil && other != f {
+			if f.src.f == nil {
+				t.vanish(f)
+			}
+			return
+		}
+		if !f.here {
+			t.arrive(f, "", r.path, r.key, now)
+		} else {
+			t.unplace(f)
+			f.src.path, f.src.key, f.asked = r.path, r.key, false
+			t.place(f)
+			t.tell(Moved, f, 0, nil)
+		}
+		f.size = r.size
+		t.wakeNow(f)
+	case f.src.f != nil:
+		f.asked = false // deleted, or moved elsewhere: read on while it is open
+	default:
+		t.vanish(f)
+	}
+}
+
+// vanish gives a file up that is nowhere. It is kept in mind, closed: a folder
+// may have been unmounted, and may come back.
+func (t *Tailer) vanish(f *file) {
+	lost := int64(0)
+	if f.here {
+		lost = max(0, f.size-f.src.off)
+	}
+	t.shut(f)
+	if t.byPath[f.src.path] == f {
+		delete(t.byPath, f.src.path)
+	}
+	f.here, f.asked, f.finished = false, true, false
+	delete(t.watched, f)
+	t.tell(Vanished, f, lost, nil)
+	t.leaveStream(f)
+	t.post(f)
+}
+
+// forget drops a file that cannot come back: deleted, and read to its end.
+func (t *Tailer) forget(f *file) {
+	t.shut(f)
+	t.unplace(f)
+	delete(t.byID, f.src.id)
+	delete(t.watched, f)
+	f.finished = true
+	t.tell(Forgotten, f, 0, nil)
+	t.leaveStream(f)
+	t.unpost(f.src.id)
+}
+
+// replace deals with a file that no longer holds the bytes it held: they may
+// be in a copy beside it; what is there now is another file, met by the next
+// scan.
+func (t *Tailer) replace(f *file) {
+	unread := max(0, f.size-f.src.off)
+	t.shut(f)
+	t.unplace(f)
+	f.name, f.src.key, f.size = "", fileKey{}, f.src.off
+	f.displaced, f.here = true, false
+	t.tell(Replaced, f, unread, nil)
+	f.asked = false
+	t.lookFor(f)
+	t.rescan = true
+}
+
+// shut closes the file's descriptor.
+func (t *Tailer) shut(f *file) {
+	t.open.remove(f)
+	if err := f.src.close(); err != nil {
+		t.log.Debug("close", "path", f.src.path, "error", err)
+	}
+}
+
+// closeAll closes what is open at the end of the run.
+func (t *Tailer) closeAll() error {
+	for f := range maps.Values(t.byID) {
+		t.shut(f)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package tailer
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// EventKind is what happened to a file.
+type EventKind string
+
+const (
+	// Found: a file that was never seen before. Its State says where it begins.
+	Found EventKind = "found"
+	// Resumed: a file of an earlier run goes on where it was.
+	Resumed EventKind = "resumed"
+	// Moved: the file has another path, inode or device than before.
+	Moved EventKind = "moved"
+	// Rotated: the file has lost its name; its successor waits for it.
+	Rotated EventKind = "rotated"
+	// Replaced: truncated or written anew; what is there now is another file.
+	Replaced EventKind = "replaced"
+	// Finished: a rotated file is read to its end.
+	Finished EventKind = "finished"
+	// Vanished: the file is nowhere. Lost says how many bytes of it were seen
+	// and never read.
+	Vanished EventKind = "vanished"
+	// Forgotten: the file was deleted, read to its end, and cannot come back.
+	Forgotten EventKind = "forgotten"
+	// Unreadable and Readable: the file cannot be read, for the reason Err, and
+	// can again.
+	Unreadable EventKind = "unreadable"
+	Readable   EventKind = "readable"
+	// Cut: a line was longer than Input.MaxLineBytes; said at the first of a file.
+	Cut EventKind = "cut"
+)
+
+// Event tells of a change to a file.
+type Event struct {
+	Kind EventKind
+	File State
+	Lost int64 // bytes
+	Err  error
+}
+
+// Status is how one file stands.
+type Status struct {
+	ID       FileID
+	Input    int
+	Path     string
+	Origin   string
+	State    string // reading, idle, waiting, finished, unreadable, missing, pipe
+	Reason   string // why it is not being read, if it is not
+	Size     int64  // bytes, at the last look
+	Read     int64  // offset up to which it was handed over
+	Open     bool
+	Deleted  bool
+	LastRead time.Time // when bytes were last read
+	CutLines int64     // lines cut to the limit
+}
+
+// statusBoard is what others see of the tailer: written by its owner once a
+// turn, read by anyone.
+type statusBoard struct {
+	mu     sync.Mutex
+	files  map[FileID]Status
+	errs   map[string]string // paths and folders without a file behind them
+	polled int
+}
+
+func (b *statusBoard) init() {
+	b.files, b.errs = map[FileID]Status{}, map[string]string{}
+}
+
+// Files returns how each file stands, sorted by path. It may be called at any
+// time from anywhere.
+func (t *Tailer) Files() []Status {
+	t.status.mu.Lock()
+	defer t.status.mu.Unlock()
+	out := make([]Status, 0, len(t.status.files))
+	for _, s := range t.status.files {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b Status) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Unreadable returns the paths that were asked for and cannot be looked at at
+// all, with the reason.
+func (t *Tailer) Unreadable() map[string]string {
+	t.status.mu.Lock()
+	defer t.status.mu.Unlock()
+	out := make(map[string]string, len(t.status.errs))
+	for p, e := range t.status.errs {
+		out[p] = e
+	}
+	return out
+}
+
+// post puts the file's status on the board. Only between turns.
+func (t *Tailer) post(f *file) {
+	s := Status{
+		ID: f.src.id, Input: f.src.input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
+		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
+	}
+	switch {
+	case f.fault != nil:
+		s.State, s.Reason = "unreadable", f.fault.Error()
+	case !f.here:
+		s.State, s.Reason = "missing", "not found under its name or beside it"
+	case f.finished:
+		s.State = "finished"
+	case f.queued || f.busy || f.src.off < f.size:
+		s.State = "reading"
+		if p := t.predecessor(f); p != nil {
+			s.State, s.Reason = "waiting", "its predecessor "+p.src.path+" is not finished"
+		}
+	default:
+		s.State = "idle"
+	}
+	t.status.mu.Lock()
+	t.status.files[f.src.id] = s
+	t.status.mu.Unlock()
+}
+
+func (t *Tailer) unpost(id FileID) {
+	t.status.mu.Lock()
+	delete(t.status.files, id)
+	t.status.mu.Unlock()
+}
+
+// postErrors replaces the list of paths without a file behind them.
+func (t *Tailer) postErrors(errs map[string]string) {
+	t.status.mu.Lock()
+	t.status.errs = errs
+	t.status.mu.Unlock()
+}
+
+// tell reports an event of f. Only between turns.
+func (t *Tailer) tell(kind EventKind, f *file, lost int64, err error) {
+	t.o.OnEvent(Event{Kind: kind, File: f.state(), Lost: lost, Err: err})
+}

@@ -1,0 +1,345 @@
+package tailer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Input is a set of files that are read in the same way.
+type Input struct {
+	Name    string
+	Paths   []string // absolute doublestar patterns
+	Exclude []string // doublestar patterns against the absolute path
+	// FromEnd begins a file that is there at the first start, and was never
+	// seen before, at its end. A file that appears later is read whole.
+	FromEnd bool
+	// MaxLineBytes is the longest line that is kept whole; default 1 MiB.
+	MaxLineBytes int
+	// RotateWait is how long a rotated file has to be quiet, at its end, before
+	// its successor starts.
+	RotateWait time.Duration
+	// FlushPartialAfter hands over a last line without a newline after the
+	// file was quiet for so long; 0 waits for the newline.
+	FlushPartialAfter time.Duration
+}
+
+// State is what is remembered of a file from one run to the next.
+type State struct {
+	ID       FileID
+	Stream   uint64
+	Origin   string
+	Path     string
+	Dev, Ino uint64
+	Head     Mark
+	Offset   int64
+	Tail     Mark
+	Rotated  bool
+	Seen     time.Time // when it was last certainly at Path
+	Gone     bool      // it was not to be found at all
+}
+
+// Options say what to follow and how. Zero values are filled in by the
+// defaults given per field.
+type Options struct {
+	Inputs []Input
+	Resume []State // the files of earlier runs
+	// Once reads what is there to its end, takes the files as finished, and
+	// returns.
+	Once           bool
+	RescanInterval time.Duration // default 1 s
+	MaxOpenFiles   int           // default 1024
+	BlockBytes     int           // default 256 KiB
+	Workers        int           // files read at the same time; default the number of processors, at least 2
+	NoEvents       bool          // poll only
+	// Admit is asked before each turn whether the stream may be read on; nil
+	// means always. It must not block.
+	Admit func(stream uint64) bool
+	// OnEvent is told what happens to files; nil ignores it. It must not block.
+	OnEvent func(Event)
+	Log     *slog.Logger // default: discard
+}
+
+func (o *Options) fill() {
+	if o.RescanInterval <= 0 {
+		o.RescanInterval = time.Second
+	}
+	if o.MaxOpenFiles <= 0 {
+		o.MaxOpenFiles = 1024
+	}
+	if o.BlockBytes <= 0 {
+		o.BlockBytes = 256 << 10
+	}
+	if o.Workers <= 0 {
+		o.Workers = max(2, runtime.GOMAXPROCS(0))
+	}
+	if o.Admit == nil {
+		o.Admit = func(uint64) bool { return true }
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	inputs := make([]Input, len(o.Inputs))
+	copy(inputs, o.Inputs)
+	for i := range inputs {
+		if inputs[i].MaxLineBytes <= 0 {
+			inputs[i].MaxLineBytes = 1 << 20
+		}
+	}
+	o.Inputs = inputs
+}
+
+const (
+	// wakeDelay gathers the events of a busy file into one turn.
+	wakeDelay = 5 * time.Millisecond
+	// watchInterval is how often rotated files are looked at while they are new.
+	watchInterval = 200 * time.Millisecond
+	// heldInterval is how often a stream that was not admitted is asked for again.
+	heldInterval = 20 * time.Millisecond
+)
+
+// Tailer follows files. Everything in it except the mutex-guarded status
+// belongs to the goroutine that runs Run.
+type Tailer struct {
+	o       Options
+	log     *slog.Logger
+	matcher *matcher
+	waker   *waker
+	reader  *reader
+
+	byKey   map[fileKey]*file
+	byName  map[string]*file // the file that has the name now
+	byPath  map[string]*file // where it lies, for events
+	byID    map[FileID]*file
+	streams map[uint64][]*file // the files of a name, the oldest first
+
+	ready   []*file          // wait for a worker, in turn
+	held    []*file          // not admitted by Options.Admit
+	woken   []*file          // something happened to them; ready at the next wake-up
+	watched map[*file]bool   // rotated, or waiting for time to pass
+	running int              // turns under way
+	open    openFiles        // parked files with a descriptor
+	pipes   map[string]*pipe // by name
+
+	scanning, looking, rescan bool
+	dirty                     map[string]bool // folders to list
+	lost                      []missing       // to look for next
+	scanned                   bool            // the first scan is in
+
+	jobs     chan job
+	outcomes chan result
+	scans    chan scanRequest
+	scanDone chan scan
+	looks    chan []missing
+	lookDone chan []found
+
+	status statusBoard
+}
+
+type job struct {
+	f     *file
+	final bool
+}
+
+type result struct {
+	f *file
+	outcome
+	final bool
+}
+
+type scanRequest struct{ dirs map[string]bool } // nil: everywhere
+
+// New returns a tailer. It touches no file before Run.
+func New(o Options) (*Tailer, error) {
+	o.fill()
+	m, err := newMatcher(o.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tailer{
+		o: o, log: o.Log, matcher: m,
+		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
+		streams: map[uint64][]*file{}, watched: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
+		jobs: make(chan job), outcomes: make(chan result, o.Workers),
+		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
+		looks: make(chan []missing, 1), lookDone: make(chan []found, 1),
+	}
+	t.status.init()
+	for _, s := range o.Resume {
+		t.resume(s)
+	}
+	return t, nil
+}
+
+// Run follows the files until ctx ends, or with Options.Once until all is read.
+// When it returns, everything it started has ended. Blocks that h has taken
+// over are the receiver's.
+func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h}
+	t.waker = newWaker(t.o.NoEvents || t.o.Once, t.log)
+	var wg sync.WaitGroup
+	for range t.o.Workers {
+		wg.Go(func() { t.work(ctx) })
+	}
+	wg.Go(func() { t.find() })
+	defer func() { // no worker or finder is left behind, and no descriptor
+		cancel()
+		close(t.jobs)
+		close(t.scans)
+		close(t.looks)
+		t.stopPipes()
+		for t.running > 0 {
+			r := <-t.outcomes
+			t.running--
+			r.f.busy = false
+		}
+		wg.Wait()
+		err = errors.Join(err, t.waker.close(), t.closeAll())
+	}()
+	return t.loop(ctx)
+}
+
+// work reads files, one turn at a time.
+func (t *Tailer) work(ctx context.Context) {
+	for j := range t.jobs {
+		t.outcomes <- result{j.f, t.reader.turn(ctx, &j.f.src, j.final), j.final}
+	}
+}
+
+// find answers the questions that list folders, which can take long.
+func (t *Tailer) find() {
+	f := &finder{matcher: t.matcher, watch: t.waker.watch, known: map[string]bool{}}
+	scans, looks := t.scans, t.looks
+	for scans != nil || looks != nil {
+		select {
+		case r, ok := <-scans:
+			switch {
+			case !ok:
+				scans = nil
+			case r.dirs == nil:
+				t.scanDone <- f.all()
+			default:
+				t.scanDone <- f.some(r.dirs)
+			}
+		case lost, ok := <-looks:
+			if !ok {
+				looks = nil
+				continue
+			}
+			t.lookDone <- f.look(lost)
+		}
+	}
+}
+
+// loop is the owner of all files. It never waits for a disk.
+func (t *Tailer) loop(ctx context.Context) error {
+	scan := time.NewTicker(t.o.RescanInterval)
+	defer scan.Stop()
+	watch := time.NewTicker(watchInterval)
+	defer watch.Stop()
+	wake := time.NewTimer(time.Hour)
+	wake.Stop()
+	armed := false
+	t.rescan = true
+	for {
+		t.ask()
+		var jobs chan job
+		var next job
+		if f := t.nextReady(); f != nil {
+			jobs, next = t.jobs, job{f, f.final}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case jobs <- next:
+			t.started(next.f)
+		case r := <-t.outcomes:
+			t.running--
+			if r.ended {
+				r.f.busy = false
+				return endOf(ctx, r.err)
+			}
+			t.turned(r)
+		case s := <-t.scanDone:
+			t.scanning = false
+			t.apply(ctx, s)
+		case fs := <-t.lookDone:
+			t.looking = false
+			t.answered(fs)
+		case e := <-t.waker.events():
+			t.event(e)
+		case err := <-t.waker.errors():
+			t.watchFailed(err)
+		case <-wake.C:
+			armed = false
+			t.wakeAll()
+		case <-scan.C:
+			t.rescan = true
+		case <-watch.C:
+			t.tend(time.Now())
+		}
+		if !armed && len(t.woken)+len(t.held) > 0 {
+			armed = true
+			if len(t.woken) > 0 {
+				wake.Reset(wakeDelay)
+			} else {
+				wake.Reset(heldInterval)
+			}
+		}
+		if t.o.Once && t.exhausted() {
+			return nil
+		}
+	}
+}
+
+// endOf returns the error of a run that its handler ended: none if that is
+// because the run was to end anyway.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// ask hands the finder its next question, one of each kind at a time.
+func (t *Tailer) ask() {
+	if len(t.lost) > 0 && !t.looking {
+		t.looks <- t.lost
+		t.lost, t.looking = nil, true
+	}
+	if t.scanning || t.looking || (!t.rescan && len(t.dirty) == 0) {
+		return
+	}
+	r := scanRequest{}
+	if !t.rescan {
+		r.dirs = t.dirty
+	}
+	t.scans <- r
+	t.scanning, t.rescan, t.dirty = true, false, map[string]bool{}
+}
+
+// event notes what a file system event is about.
+func (t *Tailer) event(e fsnotify.Event) {
+	if !contentOnly(e) {
+		t.dirty[eventDir(e)] = true
+	} else if f := t.byPath[e.Name]; f != nil {
+		t.wakeLater(f)
+	}
+}
+
+// watchFailed falls back to looking everywhere: events have been lost.
+func (t *Tailer) watchFailed(err error) {
+	t.rescan = true
+	if !errors.Is(err, fsnotify.ErrEventOverflow) {
+		t.log.Warn("file system events failed; the periodic scan goes on", "error", limitHint(err))
+	}
+}

@@ -1,0 +1,307 @@
+package tailer
+
+import (
+	"container/list"
+	"errors"
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// openFiles holds the parked files that have a descriptor, the one longest
+// unused first.
+type openFiles struct {
+	order list.List // of *file
+	at    map[*file]*list.Element
+}
+
+func (o *openFiles) touch(f *file) {
+	if o.at == nil {
+		o.at = map[*file]*list.Element{}
+	}
+	if e := o.at[f]; e != nil {
+		o.order.MoveToBack(e)
+		return
+	}
+	o.at[f] = o.order.PushBack(f)
+}
+
+func (o *openFiles) remove(f *file) {
+	if e := o.at[f]; e != nil {
+		o.order.Remove(e)
+		delete(o.at, f)
+	}
+}
+
+// wakeLater gives the file a turn at the next wake-up: its writer is likely to
+// write more until then.
+func (t *Tailer) wakeLater(f *file) {
+	if f.queued || f.wake {
+		return
+	}
+	f.wake = true
+	if !f.busy {
+		t.woken = append(t.woken, f)
+	}
+}
+
+// wakeAll makes the woken files ready, and the held ones try again.
+func (t *Tailer) wakeAll() {
+	woken := t.woken
+	t.woken = t.woken[:0]
+	for _, f := range woken {
+		if f.wake {
+			t.wakeNow(f)
+		}
+	}
+	t.ready = append(t.ready, t.held...)
+	t.held = t.held[:0]
+}
+
+// wakeNow puts the file at the end of the queue for a turn.
+func (t *Tailer) wakeNow(f *file) {
+	if f.busy {
+		f.wake = true
+		return
+	}
+	f.wake = false
+	if !f.queued {
+		f.queued = true
+		t.ready = append(t.ready, f)
+	}
+}
+
+// nextReady returns the file whose turn it is. Files that may not go on leave
+// the queue.
+func (t *Tailer) nextReady() *file {
+	for len(t.ready) > 0 {
+		f := t.ready[0]
+		switch {
+		case !f.here || t.predecessor(f) != nil:
+			t.popReady()
+			f.queued = false // woken when it is found, or its predecessor is finished
+			t.post(f)
+		case !t.o.Admit(f.src.stream):
+			t.popReady()
+			t.held = append(t.held, f)
+		default:
+			return f
+		}
+	}
+	return nil
+}
+
+func (t *Tailer) popReady() {
+	t.ready[0] = nil
+	t.ready = t.ready[1:]
+}
+
+// started notes that a worker has taken the first file of the queue.
+func (t *Tailer) started(f *file) {
+	t.popReady()
+	f.queued, f.busy = false, true
+	t.running++
+	t.open.remove(f)
+}
+
+// turned takes a file back after its turn and decides what becomes of it.
+func (t *Tailer) turned(r result) {
+	f, now := r.f, time.Now()
+	f.busy = false
+	if f.src.f != nil {
+		t.open.touch(f)
+		t.limitOpen()
+	}
+	switch {
+	case r.verdict == replaced:
+		t.replace(f)
+		return
+	case r.err != nil:
+		t.failed(f, r.err, now)
+	case r.verdict == swapped:
+		t.loseName(f, now)
+		t.rescan = true
+	default:
+		t.read(f, r, now)
+	}
+	t.catchUp(f, now)
+	if f.wake && f.here {
+		t.again(f)
+	}
+	t.post(f)
+}
+
+// again gives a file that was woken during its turn another one: at once if it
+// has much to read, else together with what comes next.
+func (t *Tailer) again(f *file) {
+	f.wake = false
+	t.wakeLater(f)
+}
+
+// catchUp carries out what a scan found while the file had its turn.
+func (t *Tailer) catchUp(f *file, now time.Time) {
+	noted, lostName := f.noted, f.lostName
+	f.noted, f.lostName = nil, false
+	if noted != nil && noted.key == f.src.key {
+		t.observe(f, noted, now)
+	} else if lostName {
+		t.loseName(f, now)
+	}
+}
+
+// read is turned for a turn without a fault.
+func (t *Tailer) read(f *file, r result, now time.Time) {
+	if f.fault != nil {
+		f.fault, f.retry = nil, 0
+		t.tell(Readable, f, 0, nil)
+	}
+	f.size, f.mtime, f.links = r.size, r.mtime, r.links
+	if r.placed {
+		t.tell(Found, f, 0, nil)
+		r.more = true
+	}
+	if r.read > 0 {
+		f.grown = now
+	}
+	if r.cut > 0 {
+		if f.cuts == 0 {
+			t.tell(Cut, f, 0, nil)
+		}
+		f.cuts += int64(r.cut)
+	}
+	f.final = false
+	switch {
+	case r.more:
+		f.final = r.final
+		t.wakeNow(f)
+	case t.o.Once:
+		t.finishOnce(f, r.final)
+	case f.displaced:
+		t.watch(f, r.final, now)
+	case t.o.Inputs[f.src.input].FlushPartialAfter > 0 && f.src.off < f.size:
+		t.watched[f] = true // until its time has come
+	}
+}
+
+// finishOnce ends a file that is read once: what follows its last newline is a
+// line too.
+func (t *Tailer) finishOnce(f *file, final bool) {
+	if f.src.off < f.size && !final {
+		f.final = true
+		t.wakeNow(f)
+		return
+	}
+	f.finished = true
+	t.startSuccessor(t.streams[f.src.stream])
+}
+
+// watch decides on a rotated file that is at its end: whether its last line is
+// waited for, its successor may start, it may be closed.
+func (t *Tailer) watch(f *file, final bool, now time.Time) {
+	quiet := now.Sub(later(f.grown, f.moved))
+	wait := t.o.Inputs[f.src.input].RotateWait
+	partial := f.src.off < f.size
+	f.nextLook = now.Add(min(max(quiet/4, watchInterval), watchMax))
+	switch {
+	case partial && !final && quiet >= max(wait, partialWait):
+		f.final = true
+		t.wakeNow(f)
+	case partial && !final:
+	case !f.finished && quiet >= wait:
+		t.finish(f)
+	case f.finished && f.links == 0 && quiet >= deletedWait:
+		t.forget(f)
+	}
+}
+
+// finish lets the file's successor start.
+func (t *Tailer) finish(f *file) {
+	f.finished = true
+	t.tell(Finished, f, 0, nil)
+	t.startSuccessor(t.streams[f.src.stream])
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// failed parks a file that cannot be read; it is tried again, ever less often.
+func (t *Tailer) failed(f *file, err error, now time.Time) {
+	f.retry = min(max(2*f.retry, t.o.RescanInterval), retryMax)
+	f.nextLook = now.Add(f.retry)
+	t.watched[f] = true
+	if f.fault == nil {
+		f.moved = later(f.moved, now)
+		t.tell(Unreadable, f, 0, err)
+	}
+	f.fault = err
+	switch {
+	case t.o.Once:
+		f.finished = true
+		t.startSuccessor(t.streams[f.src.stream])
+	case isGone(err):
+		t.shut(f) // a stale handle of a network file system never comes to life again
+		t.rescan = true
+		if f.name == "" {
+			f.asked = false
+			t.lookFor(f)
+		}
+	case f.displaced && !f.finished && now.Sub(f.moved) > unreadableWait:
+		t.finish(f)
+	}
+}
+
+// isGone reports whether err says that the file is no longer where it was.
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESTALE) }
+
+// tend looks after the files for which time has to pass.
+func (t *Tailer) tend(now time.Time) {
+	for f := range t.watched {
+		if f.busy || f.queued || !f.here {
+			continue
+		}
+		switch {
+		case f.fault != nil || f.displaced:
+			if now.After(f.nextLook) {
+				t.wakeNow(f)
+			}
+		case f.src.off < f.size:
+			if now.Sub(f.grown) >= t.o.Inputs[f.src.input].FlushPartialAfter {
+				f.final = true
+				t.wakeNow(f)
+			}
+		default:
+			delete(t.watched, f)
+		}
+	}
+}
+
+// limitOpen closes the files longest unused while too many are open. Rotated
+// files stay open: they may have no name to be opened by again.
+func (t *Tailer) limitOpen() {
+	e := t.open.order.Front()
+	for e != nil && t.open.order.Len() > t.o.MaxOpenFiles {
+		f := e.Value.(*file)
+		e = e.Next()
+		if !f.displaced && !f.busy {
+			t.shut(f)
+			t.post(f)
+		}
+	}
+}
+
+// exhausted reports whether a run with Options.Once has read all there is.
+func (t *Tailer) exhausted() bool {
+	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost) > 0 || t.looking || t.scanning || t.rescan {
+		return false
+	}
+	for _, f := range t.byID {
+		if f.here && !f.finished {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,107 @@
+package tailer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// waker tells when files may have changed, where the system can: it watches
+// folders, never single files. All it says is a hint; the periodic scan finds
+// what it misses.
+type waker struct {
+	w   *fsnotify.Watcher // nil: polling only
+	log *slog.Logger
+
+	mu     sync.Mutex
+	denied map[string]bool // folders that could not be watched; said once
+}
+
+// newWaker starts watching nothing. Where the system has no more watchers to
+// give it says so and leaves everything to polling.
+func newWaker(off bool, log *slog.Logger) *waker {
+	k := &waker{log: log, denied: map[string]bool{}}
+	if off {
+		return k
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		log.Warn("no file system events: files are looked at by polling only", "reason", limitHint(err))
+		return k
+	}
+	k.w = w
+	return k
+}
+
+// watch adds a folder; again is harmless.
+func (k *waker) watch(dir string) {
+	if k.w == nil {
+		return
+	}
+	err := k.w.Add(dir)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		delete(k.denied, dir)
+		return
+	}
+	if !k.denied[dir] {
+		k.denied[dir] = true
+		if !errors.Is(err, fsnotify.ErrClosed) && !errors.Is(err, syscall.ENOENT) {
+			k.log.Warn("no file system events for this folder: it is looked at by polling only", "dir", dir, "reason", limitHint(err))
+		}
+	}
+}
+
+// polled returns how many folders have no events.
+func (k *waker) polled() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.denied)
+}
+
+func (k *waker) events() <-chan fsnotify.Event {
+	if k.w == nil {
+		return nil
+	}
+	return k.w.Events
+}
+
+func (k *waker) errors() <-chan error {
+	if k.w == nil {
+		return nil
+	}
+	return k.w.Errors
+}
+
+func (k *waker) close() error {
+	if k.w == nil {
+		return nil
+	}
+	return k.w.Close()
+}
+
+// limitHint names the limit behind an error of the watcher: the system reports
+// used-up watches as a full disk.
+func limitHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the inotify watch limit is reached: raise fs.inotify.max_user_watches (%w)", err)
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("the limit of inotify instances or open files is reached: raise fs.inotify.max_user_instances or the descriptor limit (%w)", err)
+	}
+	return err
+}
+
+// contentOnly reports whether an event can mean nothing but more bytes in the
+// file, so that no folder needs listing.
+func contentOnly(e fsnotify.Event) bool {
+	return e.Op == fsnotify.Write
+}
+
+func eventDir(e fsnotify.Event) string { return filepath.Dir(e.Name) }

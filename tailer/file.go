@@ -79,7 +79,9 @@ func (t *Tailer) resume(s State) {
 		f.asked = true // it was looked for in vain; it may yet come back
 	}
 	t.byID[s.ID] = f
-	t.byKey[f.src.key] = f
+	if f.src.key != (fileKey{}) {
+		t.byKey[f.src.key] = f
+	}
 }
 
 // register takes a file into the books that was never seen before.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -109,6 +110,9 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 // the one that has the name.
 func (t *Tailer) enterStream(f *file) {
 	fs := t.streams[f.src.stream]
+	if slices.Contains(fs, f) {
+		return
+	}
 	i := len(fs)
 	for i > 0 && f.displaced && (!fs[i-1].displaced || fs[i-1].src.seen > f.src.seen) {
 		i--

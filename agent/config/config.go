@@ -1,0 +1,134 @@
+// Package config turns the configuration file into typed, defaulted, validated
+// values. It opens nothing but the configuration file and what that includes,
+// and dials nothing. Every error names file, line and column.
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Config is a whole configuration, ready for use.
+type Config struct {
+	Application        string // payload.application where a line names none
+	Inputs             []Input
+	Kafka              Kafka
+	StateDir           string        // checkpoint, dead letters, lock
+	MemoryLimit        int64         // bytes in flight, for all files together
+	ShutdownTimeout    time.Duration // how long a stop waits for acknowledgements
+	CheckpointInterval time.Duration // how often progress is written to disk
+	RescanInterval     time.Duration // how often folders are listed
+	MaxOpenFiles       int           // descriptors of log files
+	Admin              Admin
+	Log                Log
+	// Warnings are legal but risky choices, each as file:line:column: text.
+	Warnings []string
+}
+
+// Input is a set of files that are read in the same way.
+type Input struct {
+	Name              string // unique; the first path pattern by default
+	Paths             []string
+	Exclude           []string
+	Format            string // auto, envelope, json, raw
+	Application       string // overrides Config.Application
+	Start             string // beginning, end
+	Multiline         string // none
+	Encoding          string // auto, utf-8
+	MaxLineBytes      int64
+	RotateWait        time.Duration
+	FlushPartialAfter time.Duration // 0: never
+	Topic             string        // overrides Kafka.Topic; "" otherwise
+}
+
+// Kafka says where records go.
+type Kafka struct {
+	Brokers     []string // host:port
+	Topic       string
+	ClientID    string
+	Compression string // none, gzip, snappy, lz4, zstd
+	Delivery    string // at-least-once
+	Key         string // none, file, host, application
+	Timestamp   string // now
+	Linger      time.Duration
+	TLS         *TLS  // nil: plaintext
+	SASL        *SASL // nil: none
+}
+
+// TLS says how the connection to the brokers is secured. Its files are read
+// when the connection is made.
+type TLS struct {
+	CAFile     string // PEM; the system's authorities by default
+	CertFile   string // PEM client certificate, with KeyFile
+	KeyFile    string
+	ServerName string // expected in the broker's certificate; its host by default
+}
+
+// SASL says who shiplog is to the brokers.
+type SASL struct {
+	Mechanism    string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+	Username     string
+	Password     Secret // this or PasswordFile
+	PasswordFile string
+}
+
+// Admin is the HTTP server for health and status.
+type Admin struct {
+	Listen string // loopback host:port, unix:///path, or "" for none
+}
+
+// Log is shiplog's own log, on standard error.
+type Log struct {
+	Level  slog.Level
+	Format string // text, json
+}
+
+// Secret is a string that prints as ***.
+type Secret string
+
+const hidden = "***"
+
+// String hides the secret; use string(s) to read it.
+func (Secret) String() string { return hidden }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return hidden }
+
+// MarshalText hides the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// Default returns the configuration that an empty file would stand for, were
+// it legal.
+func Default() Config {
+	return Config{
+		Kafka: Kafka{
+			Topic: "applications.central_logging", ClientID: "shiplog", Compression: "lz4",
+			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
+		},
+		StateDir:           defaultStateDir(),
+		MemoryLimit:        64 << 20,
+		ShutdownTimeout:    10 * time.Second,
+		CheckpointInterval: time.Second,
+		RescanInterval:     time.Second,
+		MaxOpenFiles:       1024,
+		Admin:              Admin{Listen: "127.0.0.1:9600"},
+		Log:                Log{Level: slog.LevelInfo, Format: "text"},
+	}
+}
+
+func defaultInput() Input {
+	return Input{Format: "auto", Start: "beginning", Multiline: "none", Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
+}
+
+func defaultStateDir() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(os.Getenv("ProgramData"), "shiplog")
+	}
+	return "/var/lib/shiplog"
+}

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const example = "../../config.example.yaml"
+
+func env(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+func decode(t *testing.T, text string, pairs ...string) (*Config, error) {
+	t.Helper()
+	return Decode(strings.NewReader(text), "shiplog.yaml", env(pairs...))
+}
+
+const head = "application: A\ninputs:\n  - paths: [/l/*.log]\nkafka:\n  brokers: [k:9092]\n"
+
+func TestSmallest(t *testing.T) {
+	c, err := decode(t, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := c.Inputs[0]
+	abs, _ := filepath.Abs("/l/*.log")
+	if in.Name != abs || in.Application != "A" || in.Format != "auto" || in.MaxLineBytes != 1<<20 || in.RotateWait != time.Second {
+		t.Errorf("input %+v", in)
+	}
+	if c.Kafka.Topic != "applications.central_logging" || c.Kafka.Compression != "lz4" || c.MemoryLimit != 64<<20 || c.Admin.Listen != "127.0.0.1:9600" {
+		t.Errorf("config %+v", c)
+	}
+}
+
+func TestValues(t *testing.T) {
+	c, err := decode(t, head+`  topic: ${TOPIC}
+  tls: {ca_file: /ca.pem}
+  sasl: {mechanism: SCRAM-SHA-512, username: u, password: "${PW}"}
+memory_limit: ${MEM:-32MiB}
+max_open_files: 99
+log: {level: warn, format: json}
+admin: {listen: ""}
+state_dir: /tmp/x
+`, "TOPIC", "a.b", "PW", "s3cret: [x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Kafka.Topic != "a.b" || c.MemoryLimit != 32<<20 || c.MaxOpenFiles != 99 || c.Admin.Listen != "" || c.Kafka.TLS.CAFile != "/ca.pem" {
+		t.Errorf("config %+v", c)
+	}
+	if string(c.Kafka.SASL.Password) != "s3cret: [x" {
+		t.Error("the password is not what the environment says")
+	}
+	if s := fmt.Sprintf("%v %+v %#v %s", c.Kafka.SASL, *c.Kafka.SASL, *c.Kafka.SASL, c.Kafka.SASL.Password); strings.Contains(s, "s3cret") {
+		t.Errorf("the password is printed: %s", s)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "state_dir") {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+}
+
+// TestErrors holds each fault against the place and the words that name it.
+func TestErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string // each: line:column: path: part of the text
+	}{
+		"empty":           {"", []string{"shiplog.yaml: is empty; the smallest"}},
+		"only a comment":  {"# nothing\n", []string{"is empty"}},
+		"no mapping":      {"- a\n", []string{":1:1: a list where keys"}},
+		"syntax":          {"application: [\n", []string{":"}},
+		"two documents":   {head + "---\na: b\n", []string{"second YAML document"}},
+		"unknown key":     {head + "memory_limits: 1GiB\n", []string{":6:1: memory_limits: unknown key; did you mean memory_limit?"}},
+		"nested unknown":  {head + "  broker: k\n", []string{":6:3: kafka.broker: unknown key; did you mean brokers?"}},
+		"twice":           {head + "application: B\n", []string{":6:1: application: is there twice, first in line 1"}},
+		"wrong type":      {head + "memory_limit: [1]\n", []string{":6:15: memory_limit: a list where a size"}},
+		"bad size":        {head + "memory_limit: 64 MegaBytes\n", []string{":6:15: memory_limit: \"64 MegaBytes\" is not a size"}},
+		"small size":      {head + "memory_limit: 64\n", []string{"is not between"}},
+		"bad duration":    {head + "shutdown_timeout: 10\n", []string{"shutdown_timeout: \"10\" is not a duration"}},
+		"choice":          {head + "  compression: lz5\n", []string{":6:16: kafka.compression: \"lz5\" is none of none, gzip, snappy, lz4, zstd (did you mean lz4?)"}},
+		"start":           {"application: A\ninputs:\n  - paths: [/l/*.log]\n    start: begining\nkafka: {brokers: [k]}\n", []string{":4:12: inputs[0].start: \"begining\" is none of beginning, end (did you mean beginning?)"}},
+		"topic":           {head + "  topic: applications:central_logging\n", []string{":6:10: kafka.topic: \"applications:central_logging\" is not a legal topic name", "did you mean applications.central_logging?"}},
+		"long topic":      {head + "  topic: " + strings.Repeat("a", 250) + "\n", []string{"has 250 characters"}},
+		"exactly once":    {head + "  delivery: exactly-once\n", []string{"kafka.delivery: \"exactly-once\" is not available in this version; available: at-least-once"}},
+		"timestamp":       {head + "  timestamp: event\n", []string{"not available in this version"}},
+		"key template":    {head + "  key: \"{{.application}}\"\n", []string{"key templates are not available"}},
+		"dead letter":     {head + "  dead_letter: {topic: x}\n", []string{"dead letter topic is not available"}},
+		"multiline":       {"application: A\ninputs:\n  - {paths: [/l], multiline: {start: x}}\nkafka: {brokers: [k]}\n", []string{"joining lines is not available"}},
+		"pin":             {"application: A\ninputs:\n  - {paths: [/l], pin: true}\nkafka: {brokers: [k]}\n", []string{"inputs[0].pin: pinning"}},
+		"encoding":        {"application: A\ninputs:\n  - {paths: [/l], encoding: utf-16}\nkafka: {brokers: [k]}\n", []string{"inputs[0].encoding: \"utf-16\" is not available"}},
+		"format":          {"application: A\ninputs:\n  - {paths: [/l], format: syslog}\nkafka: {brokers: [k]}\n", []string{"\"syslog\" is not available in this version"}},
+		"no application":  {"inputs:\n  - paths: [/l]\nkafka: {brokers: [k]}\n", []string{":2:5: inputs[0].application: is missing"}},
+		"no inputs":       {"application: A\nkafka: {brokers: [k]}\n", []string{"inputs: is missing or empty"}},
+		"no paths":        {"application: A\ninputs:\n  - name: x\nkafka: {brokers: [k]}\n", []string{":3:5: inputs[0].paths: is missing"}},
+		"no kafka":        {"application: A\ninputs:\n  - paths: [/l]\n", []string{"kafka: is missing"}},
+		"no brokers":      {"application: A\ninputs:\n  - paths: [/l]\nkafka: {topic: x}\n", []string{"kafka.brokers: is missing"}},
+		"brokers in one":  {"application: A\ninputs:\n  - paths: [/l]\nkafka: {brokers: \"a:1,b:2\"}\n", []string{"several brokers are a list"}},
+		"scheme":          {"application: A\ninputs:\n  - paths: [/l]\nkafka: {brokers: \"kafka://a:1\"}\n", []string{"without a scheme"}},
+		"pattern":         {"application: A\ninputs:\n  - paths: [\"/l/[a\"]\nkafka: {brokers: [k]}\n", []string{":3:13: inputs[0].paths[0]: \"/l/[a\" is not a valid pattern"}},
+		"names":           {"application: A\ninputs:\n  - {name: x, paths: [/l]}\n  - {name: x, paths: [/m]}\nkafka: {brokers: [k]}\n", []string{":4:5: inputs[1].name: \"x\" is the name of the input in shiplog.yaml:3"}},
+		"line over limit": {"application: A\ninputs:\n  - {paths: [/l], max_line_bytes: 64MiB}\nkafka: {brokers: [k]}\n", []string{"more than half of memory_limit"}},
+		"variable":        {head + "state_dir: ${NOWHERE}\n", []string{":6:12: state_dir: the environment variable NOWHERE is not set"}},
+		"open variable":   {head + "state_dir: \"${NOWHERE\"\n", []string{"${ without }"}},
+		"admin":           {head + "admin: {listen: \"0.0.0.0:9600\"}\n", []string{"admin.listen: \"0.0.0.0:9600\" can be reached from other hosts"}},
+		"sasl":            {head + "  sasl: {mechanism: PLAIN, username: u}\n", []string{"kafka.sasl: give the password"}},
+		"key file alone":  {head + "  tls: {key_file: k}\n", []string{"cert_file and key_file belong together"}},
+		"merge":           {"x: &a {}\n" + head + "<<: *a\n", []string{"unknown key", "merge keys"}},
+		"several at once": {"aplication: A\ninputs:\n  - paths: [/l]\n    formt: raw\nkafka: {brokers: []}\n", []string{":1:1: aplication: unknown key; did you mean application?", ":4:5: inputs[0].formt: unknown key; did you mean format?", "kafka.brokers: is missing"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := decode(t, c.text)
+			var all Errors
+			if !errors.As(err, &all) {
+				t.Fatalf("no error of our own: %v", err)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error does not say %q:\n%v", w, err)
+				}
+			}
+			for i := 1; i < len(all); i++ {
+				if all[i].Line < all[i-1].Line {
+					t.Errorf("errors are not in the order of the file:\n%v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorsHideThePassword(t *testing.T) {
+	_, err := decode(t, head+"  sasl: {mechanism: NO, username: u, password: hunter2, password_file: /x}\n")
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestInclude(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	main := filepath.Join(dir, "shiplog.yaml")
+	write("shiplog.yaml", head+"include: [\"*.inc\", \"none*.x\"]\n")
+	write("b.inc", "inputs:\n  - {name: b, paths: [/b]}\n")
+	write("a.inc", "inputs:\n  - {name: a, paths: [/a]}\n")
+	c, err := Load(main, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Inputs) != 3 || c.Inputs[1].Name != "a" || c.Inputs[2].Name != "b" {
+		t.Errorf("inputs %+v", c.Inputs)
+	}
+	write("a.inc", "kafka: {}\n")
+	if _, err = Load(main, env()); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "a.inc")+":1:1: kafka: unknown key") {
+		t.Errorf("error %v", err)
+	}
+	write("shiplog.yaml", head+"include: gone.yaml\n")
+	if _, err = Load(main, env()); err == nil || !strings.Contains(err.Error(), "is not there") {
+		t.Errorf("error %v", err)
+	}
+	if _, err = Load(filepath.Join(dir, "nowhere"), env()); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "${A}": "1", "x${A}y${B:-2}": "x1y2", "$${A}": "${A}", "${E:-d}": "d", "$A": "$A", "a$${b}${A}": "a${b}1",
+	} {
+		if got, err := expand(in, env("A", "1", "E", "")); err != nil || got != want {
+			t.Errorf("expand(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+// TestExampleIsComplete fails when the example does not load, or when a key that
+// the decoder knows is not in it.
+func TestExampleIsComplete(t *testing.T) {
+	if _, err := Load(example, env()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := knownKeys(t)
+	if len(known) < 40 {
+		t.Fatalf("only %d keys were found: %v", len(known), known)
+	}
+	for _, k := range known {
+		if !regexp.MustCompile(`(?m)^[#\s{-]*(.*[{,]\s*)?` + regexp.QuoteMeta(k) + `:`).Match(text) {
+			t.Errorf("the example does not show %s", k)
+		}
+	}
+}
+
+// knownKeys asks the decoder itself: each "here can be" of an unknown key names
+// all that can be there.
+func knownKeys(t *testing.T) []string {
+	t.Helper()
+	const none = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq: 1"
+	_, err := decode(t, none+"\ninputs:\n  - "+none+"\nkafka:\n  "+none+"\n  tls: {"+none+"}\n  sasl: {"+none+"}\nadmin: {"+none+"}\nlog: {"+none+"}\n")
+	var keys []string
+	for _, m := range regexp.MustCompile(`here can be: (.*)`).FindAllStringSubmatch(err.Error(), -1) {
+		keys = append(keys, strings.Split(m[1], ", ")...)
+	}
+	return keys
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(head)
+	f.Add("a: &a [*a]\n")
+	f.Add("inputs: [[[[{}]]]]\nkafka: {tls: {x: *y}}")
+	if text, err := os.ReadFile(example); err == nil {
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "include") {
+			return // no files but the one
+		}
+		_, err := Decode(strings.NewReader(text), "x", env())
+		var all Errors
+		if err != nil && !errors.As(err, &all) {
+			t.Fatalf("an error without a place: %v", err)
+		}
+		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 2
+		for _, e := range all {
+			if e.Line > lines || e.Line < 0 {
+				t.Errorf("line %d of %d: %v", e.Line, lines, e)
+			}
+		}
+	})
+}

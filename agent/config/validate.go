@@ -1,0 +1,240 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"gopkg.in/yaml.v3"
+)
+
+// topicMax is the longest name that Kafka takes for a topic.
+const topicMax = 249
+
+// topic takes a legal topic name: letters, digits, '.', '_' and '-', as
+// org.apache.kafka.common.internals.Topic defines it.
+func (d *decoder) topic(to *string) setter {
+	return func(n *yaml.Node, path string) {
+		s, ok := d.scalar(n, path, "a topic name")
+		if !ok {
+			return
+		}
+		legal := legalTopic(s)
+		switch {
+		case strings.Contains(s, "{{"):
+			d.fail(n, path, "topic templates are not available in this version; name one topic")
+		case s == "" || s == "." || s == "..":
+			d.fail(n, path, "%q is not a topic name", s)
+		case len(s) > topicMax:
+			d.fail(n, path, "has %d characters; Kafka takes at most %d", len(s), topicMax)
+		case legal != s:
+			d.fail(n, path, "%q is not a legal topic name: Kafka takes letters, digits, '.', '_' and '-'; did you mean %s?", s, legal)
+		default:
+			*to = s
+		}
+	}
+}
+
+// legalTopic returns s with what is not legal in a topic name replaced by dots.
+func legalTopic(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+			return c
+		}
+		return '.'
+	}, s)
+}
+
+func (d *decoder) recordKey(to *string) setter {
+	return func(n *yaml.Node, path string) {
+		if s := d.resolve(n).Value; strings.Contains(s, "{{") {
+			d.fail(n, path, "key templates are not available in this version; available: none, file, host, application")
+			return
+		}
+		d.choice(to, "none", "file", "host", "application")(n, path)
+	}
+}
+
+// broker takes a host or host:port.
+func (d *decoder) broker(to *[]string) setter {
+	return func(n *yaml.Node, path string) {
+		s, ok := d.scalar(n, path, "a broker as host:port")
+		if !ok {
+			return
+		}
+		if strings.Contains(s, "://") {
+			d.fail(n, path, "%q: write host:port without a scheme; for TLS set kafka.tls", s)
+			return
+		}
+		host, port, err := net.SplitHostPort(s)
+		if err != nil {
+			host, port = strings.Trim(s, "[]"), "9092"
+		}
+		p, perr := strconv.Atoi(port)
+		if host == "" || strings.ContainsAny(host, " \t/,") || strings.Contains(host, ":") && net.ParseIP(host) == nil || perr != nil || p < 1 || p > 65535 {
+			d.fail(n, path, "%q is not host:port; several brokers are a list: [\"kafka1:9092\", \"kafka2:9092\"]", s)
+			return
+		}
+		*to = append(*to, net.JoinHostPort(host, port))
+	}
+}
+
+// patterns takes paths with * ? [] {} and **. Paths are made absolute; an
+// exclude stays as it is, and is matched against the absolute path.
+func (d *decoder) patterns(to *[]string, absolute bool) setter {
+	return func(n *yaml.Node, path string) {
+		d.list(n, path, func(n *yaml.Node, path string) {
+			s, ok := d.scalar(n, path, "a path or pattern")
+			switch {
+			case !ok:
+				return
+			case s == "":
+				d.fail(n, path, "is empty")
+				return
+			case !doublestar.ValidatePathPattern(s):
+				d.fail(n, path, "%q is not a valid pattern: check its brackets and braces", s)
+				return
+			}
+			if absolute {
+				abs, err := filepath.Abs(s)
+				if err != nil {
+					d.fail(n, path, "%v", err)
+					return
+				}
+				s = abs
+			}
+			*to = append(*to, s)
+		})
+	}
+}
+
+func (d *decoder) multiline(to *string) setter {
+	return func(n *yaml.Node, path string) {
+		if r := d.resolve(n); r.Kind != yaml.ScalarNode {
+			d.fail(n, path, "joining lines is not available in this version; available: none")
+			return
+		}
+		d.later(to, []string{"none"}, "auto", "java", "dotnet", "python", "go", "ruby", "node", "php")(n, path)
+	}
+}
+
+func (d *decoder) encoding(to *string) setter {
+	return func(n *yaml.Node, path string) {
+		s, ok := d.scalar(n, path, "auto or utf-8")
+		switch {
+		case !ok:
+		case s == "auto" || strings.EqualFold(s, "utf-8"):
+			*to = strings.ToLower(s)
+		default:
+			d.fail(n, path, "%q is not available in this version; available: auto, utf-8", s)
+		}
+	}
+}
+
+func (d *decoder) pin(n *yaml.Node, path string) {
+	pin := false
+	if d.boolean(&pin)(n, path); pin {
+		d.fail(n, path, "pinning rotated files is not available in this version; write false, or leave it out")
+	}
+}
+
+// listen takes an address that only this host can reach.
+func (d *decoder) listen(to *string) setter {
+	return func(n *yaml.Node, path string) {
+		s, ok := d.scalar(n, path, "an address such as 127.0.0.1:9600")
+		if !ok {
+			return
+		}
+		if s == "" {
+			*to = ""
+			return
+		}
+		if u, err := url.Parse(s); err == nil && u.Scheme == "unix" {
+			if !filepath.IsAbs(u.Path) || u.Host != "" {
+				d.fail(n, path, "%q: write unix:///run/shiplog/admin.sock", s)
+				return
+			}
+			*to = s
+			return
+		}
+		host, port, err := net.SplitHostPort(s)
+		p, perr := strconv.Atoi(port)
+		switch ip := net.ParseIP(host); {
+		case err != nil || perr != nil || p < 0 || p > 65535:
+			d.fail(n, path, "%q is not an address; write 127.0.0.1:9600, unix:///run/shiplog/admin.sock, or \"\" to switch it off", s)
+		case host != "localhost" && (ip == nil || !ip.IsLoopback()):
+			d.fail(n, path, "%q can be reached from other hosts, which needs an authentication that this version does not have; write 127.0.0.1:%s", s, port)
+		default:
+			*to = s
+		}
+	}
+}
+
+// validate checks what only the whole configuration can tell.
+func (d *decoder) validate(c *Config) {
+	if len(d.inputs) == 0 && !d.failedAt("inputs") && !d.failedAt("include") {
+		d.fail(d.top, "inputs", "is missing or empty: name at least one input with its paths; %s", smallest)
+	}
+	switch {
+	case d.kafka == nil && !d.failedAt("kafka"):
+		d.fail(d.top, "kafka", "is missing: name the brokers; %s", smallest)
+	case len(c.Kafka.Brokers) == 0 && !d.failedAt("kafka"):
+		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
+	}
+	names := map[string]place{}
+	for i := range c.Inputs {
+		d.file = d.inputs[i].file
+		d.validateInput(c, i, names)
+	}
+}
+
+func (d *decoder) validateInput(c *Config, i int, names map[string]place) {
+	in, at := &c.Inputs[i], d.inputs[i]
+	if len(in.Paths) == 0 && !d.failedAt(at.path) {
+		d.fail(at.node, at.path+".paths", "is missing or empty: name the files, such as [\"/var/log/myapp/*.log\"]")
+	}
+	if in.Name == "" && len(in.Paths) > 0 {
+		in.Name = in.Paths[0]
+	}
+	if first, twice := names[in.Name]; twice && in.Name != "" {
+		d.fail(at.node, at.path+".name", "%q is the name of the input in %s:%d as well; give each its own name", in.Name, first.file, first.node.Line)
+	}
+	names[in.Name] = at
+	if c.Application == "" && in.Application == "" && !d.failedAt("application") {
+		d.fail(at.node, at.path+".application", "is missing: name the application at the top of the file, or for this input")
+	}
+	if in.Application == "" {
+		in.Application = c.Application
+	}
+	if in.MaxLineBytes > c.MemoryLimit/2 {
+		d.fail(valueOf(at.node, "max_line_bytes"), at.path+".max_line_bytes", "%d bytes are more than half of memory_limit (%d bytes)", in.MaxLineBytes, c.MemoryLimit)
+	}
+	if in.Start == "end" {
+		d.warn(valueOf(at.node, "start"), at.path+".start", "what is in the files when shiplog first starts is not shipped")
+	}
+}
+
+// failedAt reports whether something is wrong there already, so that what
+// follows from it need not be said.
+func (d *decoder) failedAt(path string) bool {
+	for _, e := range d.errs {
+		if e.File == d.file && (e.Path == path || strings.HasPrefix(e.Path, path+".") || strings.HasPrefix(e.Path, path+"[")) {
+			return true
+		}
+	}
+	return false
+}
+
+// valueOf returns the value of a key, or the mapping where it has none.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return n
+}

@@ -1,0 +1,251 @@
+package agent
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"shiplog/agent/envelope"
+	"shiplog/agent/parse"
+	"shiplog/shipper"
+	"shiplog/tailer"
+)
+
+// The headers of a record, and what they say.
+const (
+	headerHost       = "host"        // the host that shiplog runs on
+	headerPath       = "path"        // the path that the application writes to
+	headerSource     = "src"         // our id of the file's content, 16 hexadecimal digits
+	headerOffset     = "off"         // where the entry begins in the file, in raw bytes, decimal
+	headerLength     = "len"         // how many raw bytes it takes, newline included
+	headerParseError = "parse_error" // why the line was shipped whole
+	headerTruncated  = "truncated"   // "1": cut to max_line_bytes
+	headerPartial    = "partial"     // "1": no newline ended it
+)
+
+// usualHeaders is how many headers each record has.
+const usualHeaders = 5
+
+// route is what happens to the entries of one input.
+type route struct {
+	parser      parse.Parser
+	application []byte // where the line names none
+	topic       string
+	key         keyKind
+}
+
+type keyKind int
+
+const (
+	keyNone keyKind = iota
+	keyFile
+	keyHost
+	keyApplication
+)
+
+// pipeline turns blocks of entries into batches of records: parse, encode,
+// produce. It runs on the goroutines that read, several at a time.
+type pipeline struct {
+	host     []byte
+	routes   []route // by input
+	producer *shipper.Producer
+	ledger   *ledger
+	counts   *counts
+	scratch  sync.Pool // of *envelope.Envelope
+	pool     sync.Pool // of *shipment
+}
+
+// shipment is a block on its way, with the memory of its records.
+type shipment struct {
+	batch   shipper.Batch
+	block   *tailer.Block
+	values  []byte // encoded values and the digits of the headers
+	spans   []span
+	headers []kgo.RecordHeader
+	source  []byte
+	path    []byte
+}
+
+// span says where the parts of a record lie in shipment.values.
+type span struct {
+	value, offset, length, end int
+	key                        int  // length of the key, which lies after the length digits
+	whole                      []byte // the value, where it is the entry itself
+	failed                     string // why the entry did not parse
+}
+
+var headerOne = []byte("1") //nolint:gochecknoglobals // a constant that Go cannot express
+
+// handle takes a block over. It fails only when ctx ends first.
+func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
+	if len(b.Entries) == 0 { // blank lines, or NUL bytes
+		p.ledger.handed(b)
+		p.ledger.settled(b, b.End)
+		b.Release()
+		return nil
+	}
+	s := p.encode(b)
+	p.ledger.handed(b)
+	p.counts.read(b)
+	if err := p.producer.Produce(ctx, &s.batch); err != nil {
+		p.recycle(s)
+		return err
+	}
+	return nil
+}
+
+// encode makes the records of a block. Their values lie in one piece of memory
+// that belongs to the shipment, or in the block's own where an entry is an
+// envelope already.
+func (p *pipeline) encode(b *tailer.Block) *shipment {
+	s, _ := p.pool.Get().(*shipment)
+	if s == nil {
+		s = &shipment{}
+	}
+	s.block = b
+	s.source = append(s.source[:0], b.File.String()...)
+	s.path = append(s.path[:0], b.Origin...)
+	e, _ := p.scratch.Get().(*envelope.Envelope)
+	if e == nil {
+		e = &envelope.Envelope{}
+	}
+	r := &p.routes[b.Input]
+	extra, failed := 0, 0
+	for i := range b.Entries {
+		sp := p.encodeEntry(s, r, &b.Entries[i], e)
+		if sp.failed != "" {
+			extra++
+			failed++
+		}
+		if f := b.Entries[i].Flags; f != 0 {
+			extra += 2
+		}
+		s.spans = append(s.spans, sp)
+	}
+	e.Reset()
+	p.scratch.Put(e)
+	if failed > 0 {
+		p.counts.unparsed.Add(int64(failed))
+	}
+	p.fill(s, r, extra)
+	return s
+}
+
+func (p *pipeline) encodeEntry(s *shipment, r *route, entry *tailer.Entry, e *envelope.Envelope) span {
+	e.Reset()
+	sp := span{value: len(s.values)}
+	if err := r.parser.Parse(entry.Data, e); err != nil {
+		sp.failed = err.Error()
+	}
+	if e.Application.Kind == envelope.None {
+		e.Application = envelope.Value{Kind: envelope.Text, Bytes: r.application}
+	}
+	if e.Raw != nil {
+		sp.whole = e.Raw
+	} else {
+		s.values = e.AppendJSON(s.values)
+	}
+	sp.offset = len(s.values)
+	s.values = strconv.AppendInt(s.values, entry.Start, 10)
+	sp.length = len(s.values)
+	s.values = strconv.AppendInt(s.values, entry.End-entry.Start, 10)
+	sp.end = len(s.values)
+	if r.key == keyApplication {
+		s.values = e.AppendApplication(s.values)
+		sp.key = len(s.values) - sp.end
+	}
+	return sp
+}
+
+// fill makes the records and their headers once it is known how much memory
+// they take, so that nothing moves any more.
+func (p *pipeline) fill(s *shipment, r *route, extra int) {
+	b := s.block
+	n := len(b.Entries)
+	if cap(s.batch.Records) < n {
+		s.batch.Records = make([]shipper.Record, 0, n+n/4)
+	}
+	if want := n*usualHeaders + extra; cap(s.headers) < want {
+		s.headers = make([]kgo.RecordHeader, 0, want+want/4)
+	}
+	records, headers := s.batch.Records[:n], s.headers[:0]
+	now := time.Now()
+	for i := range records {
+		sp, entry, rec := &s.spans[i], &b.Entries[i], &records[i]
+		first := len(headers)
+		headers = append(headers,
+			kgo.RecordHeader{Key: headerHost, Value: p.host},
+			kgo.RecordHeader{Key: headerPath, Value: s.path},
+			kgo.RecordHeader{Key: headerSource, Value: s.source},
+			kgo.RecordHeader{Key: headerOffset, Value: s.values[sp.offset:sp.length:sp.length]},
+			kgo.RecordHeader{Key: headerLength, Value: s.values[sp.length:sp.end:sp.end]})
+		if sp.failed != "" {
+			headers = append(headers, kgo.RecordHeader{Key: headerParseError, Value: []byte(sp.failed)})
+		}
+		if entry.Flags&tailer.Truncated != 0 {
+			headers = append(headers, kgo.RecordHeader{Key: headerTruncated, Value: headerOne})
+		}
+		if entry.Flags&tailer.Partial != 0 {
+			headers = append(headers, kgo.RecordHeader{Key: headerPartial, Value: headerOne})
+		}
+		value := sp.whole
+		if value == nil {
+			value = s.values[sp.value:sp.offset:sp.offset]
+		}
+		*rec = shipper.Record{Start: entry.Start, End: entry.End, Raw: entry.Data}
+		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], r.topic, now
+		switch r.key {
+		case keyFile:
+			rec.Key = s.path
+		case keyHost:
+			rec.Key = p.host
+		case keyApplication:
+			rec.Key = s.values[sp.end : sp.end+sp.key : sp.end+sp.key]
+		}
+	}
+	s.headers = headers
+	s.batch.Records = records
+	s.batch.Stream, s.batch.Source, s.batch.Path, s.batch.Tag = b.Stream, uint64(b.File), b.Origin, s
+	s.batch.Bytes = b.Memory() + s.memory()
+}
+
+// memory returns the bytes that the shipment holds beside its block.
+func (s *shipment) memory() int64 {
+	return int64(cap(s.values)) + int64(cap(s.spans))*int64(unsafe.Sizeof(span{})) +
+		int64(cap(s.headers))*int64(unsafe.Sizeof(kgo.RecordHeader{})) + int64(cap(s.batch.Records))*int64(unsafe.Sizeof(shipper.Record{}))
+}
+
+// settled is called by the producer, once for each batch: the ranges of its
+// settled records are acknowledged. It must not block.
+func (p *pipeline) settled(batch *shipper.Batch) {
+	s := batch.Tag.(*shipment)
+	end := s.block.End
+	n := batch.Settled()
+	if n < len(batch.Records) {
+		end = batch.Records[n].Start
+	}
+	p.counts.acked(batch.Records[:n])
+	p.ledger.settled(s.block, end)
+	p.recycle(s)
+}
+
+// keep bounds what one shipment may keep for the next.
+const keep = 4 << 20
+
+// recycle gives the shipment's memory back.
+func (p *pipeline) recycle(s *shipment) {
+	s.block.Release()
+	clear(s.spans)
+	clear(s.headers)
+	clear(s.batch.Records)
+	big := s.memory() > keep
+	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], source: s.source, path: s.path,
+		batch: shipper.Batch{Records: s.batch.Records[:0]}}
+	if !big {
+		p.pool.Put(s)
+	}
+}

@@ -184,19 +184,6 @@ func (l *ledger) take() (changed []checkpoint.Entry, removed []uint64) {
 	return changed, removed
 }
 
-// putBack undoes take for what could not be saved. What has changed again
-// since then is saved with its newer state.
-func (l *ledger) putBack(changed []checkpoint.Entry, removed []uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range changed {
-		if id := tailer.FileID(e.ID); l.files[id] != nil {
-			l.dirty[id] = true
-		}
-	}
-	l.removed = append(l.removed, removed...)
-}
-
 // progress is how far a file is acknowledged.
 type progress struct {
 	offset  int64

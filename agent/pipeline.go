@@ -73,7 +73,7 @@ type shipment struct {
 // span says where the parts of a record lie in shipment.values.
 type span struct {
 	value, offset, length, end int
-	key                        int  // length of the key, which lies after the length digits
+	key                        int    // length of the key, which lies after the length digits
 	whole                      []byte // the value, where it is the entry itself
 	failed                     string // why the entry did not parse
 }

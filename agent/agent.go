@@ -1,0 +1,328 @@
+// Package agent is the running agent: it joins the tailer, which reads files,
+// to the shipper, which speaks Kafka, and keeps the checkpoint between them.
+//
+// # Order of start and stop
+//
+// Start: the checkpoint (and with it the lock), the producer (which dials
+// nothing yet), the saver, the admin server, the tailer.
+//
+// Stop, in the direction of the data: reading ends; what is in flight may still
+// be acknowledged, at most for shutdown_timeout; the saver writes the
+// last acknowledged prefixes; the checkpoint is closed, and marked as clean if
+// everything that was read has been acknowledged. What was not is read again
+// at the next start.
+//
+// # What moves the checkpoint
+//
+// Only [ledger.settled], for ranges whose records Kafka has acknowledged, that
+// are in the dead letter file, or that hold nothing to ship.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"shiplog/agent/admin"
+	"shiplog/agent/checkpoint"
+	"shiplog/agent/config"
+	"shiplog/shipper"
+	"shiplog/tailer"
+)
+
+// Options say how to run.
+type Options struct {
+	// Once reads what is there, ships it, and returns.
+	Once bool
+	Log  *slog.Logger // default: discard
+	// Listening, if set, is told the address of the admin server.
+	Listening func(net.Addr)
+}
+
+// Agent is one run of the agent.
+type Agent struct {
+	c       *config.Config
+	o       Options
+	log     *slog.Logger
+	started time.Time
+
+	store    *checkpoint.Store // the saver's, once that runs
+	ledger   *ledger
+	producer *shipper.Producer
+	tailer   *tailer.Tailer
+	handler  tailer.Handler
+	counts   counts
+
+	damaged   []string
+	saveFault atomic.Pointer[string]
+	adminAddr atomic.Pointer[string]
+}
+
+// counts are totals since the start.
+type counts struct {
+	bytes, entries, records, unparsed, truncated, partial atomic.Int64
+}
+
+// read counts what was handed over.
+func (c *counts) read(b *tailer.Block) {
+	c.bytes.Add(b.End - b.Start)
+	c.entries.Add(int64(len(b.Entries)))
+	for i := range b.Entries {
+		if f := b.Entries[i].Flags; f != 0 {
+			if f&tailer.Truncated != 0 {
+				c.truncated.Add(1)
+			}
+			if f&tailer.Partial != 0 {
+				c.partial.Add(1)
+			}
+		}
+	}
+}
+
+func (c *counts) acked(records []shipper.Record) { c.records.Add(int64(len(records))) }
+
+// Run follows the files of the configuration until ctx ends. When it returns,
+// everything it started has ended, and the checkpoint on disk is the
+// acknowledged prefix. No broker has to be there.
+func Run(ctx context.Context, c *config.Config, o Options) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Agent{c: c, o: o, log: o.Log, started: time.Now()}
+	for _, w := range c.Warnings {
+		a.log.Warn(w)
+	}
+	store, err := checkpoint.Open(c.StateDir, checkpoint.Options{Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.store, a.damaged = store, store.Damaged()
+	if len(store.Entries()) > 0 && !store.Clean() {
+		a.log.Warn("the last run did not end in order: what it sent after its last save is sent again", "state_dir", c.StateDir)
+	}
+	if err := a.build(); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return a.run(ctx)
+}
+
+// build makes the parts; none of them does anything yet.
+func (a *Agent) build() error {
+	a.ledger = newLedger(a.store.Entries(), time.Now)
+	rs, err := routes(a.c)
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name of this host: %w", err)
+	}
+	po, err := producerOptions(a.c, a.log)
+	if err != nil {
+		return err
+	}
+	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, counts: &a.counts}
+	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
+		return err
+	}
+	pipe.producer = a.producer
+	to := tailerOptions(a.c, a.log)
+	to.Once, to.Resume, to.Admit, to.OnEvent = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent
+	if a.tailer, err = tailer.New(to); err != nil {
+		return errors.Join(err, a.producer.Close(context.Background()))
+	}
+	a.handler = pipe.handle
+	return nil
+}
+
+// run starts the parts and stops them in the order of the package comment.
+func (a *Agent) run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var saver, server sync.WaitGroup
+	saver.Go(func() { a.save(background) })
+	serving, stopServing := context.WithCancel(background)
+	server.Go(func() { a.serve(serving) })
+	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
+
+	err := a.tailer.Run(ctx, a.handler)
+
+	if ctx.Err() != nil {
+		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.c.ShutdownTimeout)
+	}
+	drained := a.drain(ctx)
+	stopServing()
+	stopBackground()
+	saver.Wait()
+	server.Wait()
+	err = errors.Join(err, a.close(drained))
+	if a.o.Once && err == nil {
+		err = a.onceResult(ctx, drained)
+	}
+	a.log.Info("stopped", "lines", a.counts.entries.Load(), "acknowledged", a.counts.records.Load(), "all_acknowledged", drained)
+	return err
+}
+
+// drain lets what is in flight be acknowledged, and reports whether all of it
+// was. A run with Once has all the time until ctx ends; then, as any other, it
+// has shutdown_timeout.
+func (a *Agent) drain(ctx context.Context) bool {
+	limit, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	late := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(a.c.ShutdownTimeout)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-limit.Done():
+		}
+	})
+	defer late()
+	if !a.o.Once && ctx.Err() == nil { // the tailer failed
+		var stop context.CancelFunc
+		limit, stop = context.WithTimeout(limit, a.c.ShutdownTimeout)
+		defer stop()
+	}
+	if err := a.producer.Close(limit); err != nil {
+		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start", "error", err)
+		return false
+	}
+	return true
+}
+
+// close writes the last state.
+func (a *Agent) close(drained bool) error {
+	changed, removed := a.ledger.take()
+	err := a.store.Save(changed, removed)
+	if drained {
+		return errors.Join(err, a.store.Close())
+	}
+	return errors.Join(err, a.store.Abandon())
+}
+
+// onceResult says what kept a run with Once from doing all.
+func (a *Agent) onceResult(ctx context.Context, drained bool) error {
+	var errs []error
+	if !drained || ctx.Err() != nil {
+		errs = append(errs, errors.New("ended before everything was read and acknowledged; run it again to go on"))
+	}
+	for path, reason := range a.tailer.Unreadable() {
+		errs = append(errs, fmt.Errorf("%s: %s", path, reason))
+	}
+	for _, f := range a.tailer.Files() {
+		if f.State == "unreadable" {
+			errs = append(errs, fmt.Errorf("%s: %s", f.Path, f.Reason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// save writes to disk what has changed, each checkpoint_interval, until ctx
+// ends. An error leaves shipping alone: it is told, and tried again.
+func (a *Agent) save(ctx context.Context) {
+	tick := time.NewTicker(a.c.CheckpointInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			a.saveOnce()
+		}
+	}
+}
+
+func (a *Agent) saveOnce() {
+	err := a.store.Save(a.ledger.take())
+	was := a.saveFault.Load()
+	switch {
+	case err != nil:
+		text := fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.c.StateDir, err)
+		if was == nil {
+			a.log.Error(text)
+		}
+		a.saveFault.Store(&text)
+	case was != nil:
+		a.log.Info("the checkpoint can be written again", "state_dir", a.c.StateDir)
+		a.saveFault.Store(nil)
+	}
+}
+
+// adminRetry is the time between two attempts at the admin address.
+const adminRetry = 10 * time.Second
+
+// serve runs the admin server until ctx ends. A taken address keeps nobody from
+// shipping: it is told, and tried again.
+func (a *Agent) serve(ctx context.Context) {
+	if a.c.Admin.Listen == "" {
+		return
+	}
+	said := false
+	for ctx.Err() == nil {
+		l, err := admin.Listen(a.c.Admin.Listen)
+		if err == nil {
+			said = false
+			addr := l.Addr().String()
+			a.adminAddr.Store(&addr)
+			a.log.Info("health and status", "admin", addr)
+			if a.o.Listening != nil {
+				a.o.Listening(l.Addr())
+			}
+			err = admin.Serve(ctx, l, admin.Source{Health: a.Problems, Status: func() any { return a.Status() }}, a.log)
+		}
+		if err != nil && !said {
+			said = true
+			a.log.Error("no health and status over HTTP; shipping goes on, and it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(adminRetry):
+		}
+	}
+}
+
+// fileEvent notes in ledger and log what happened to a file.
+func (a *Agent) fileEvent(e tailer.Event) {
+	a.ledger.event(e)
+	log := a.log.With("path", e.File.Path, "file", e.File.ID.String())
+	switch e.Kind {
+	case tailer.Found:
+		log.Info("file found", "from", e.File.Offset)
+	case tailer.Resumed:
+		log.Info("file found again", "from", e.File.Offset)
+	case tailer.Moved:
+		log.Info("file has moved", "origin", filepath.Base(e.File.Origin))
+	case tailer.Rotated:
+		log.Info("file rotated: it is read to its end first")
+	case tailer.Replaced:
+		if e.Lost > 0 {
+			log.Warn("file truncated or written anew with bytes unread; they are looked for in a copy beside it", "unread_bytes", e.Lost)
+		} else {
+			log.Info("file truncated or written anew: read from its beginning")
+		}
+	case tailer.Finished:
+		log.Info("rotated file finished", "bytes", e.File.Offset)
+	case tailer.Vanished:
+		if e.Lost > 0 {
+			log.Error("file is gone with bytes unread", "lost_bytes", e.Lost)
+		} else {
+			log.Info("file is gone", "bytes", e.File.Offset)
+		}
+	case tailer.Forgotten:
+		log.Info("deleted file finished", "bytes", e.File.Offset)
+	case tailer.Unreadable:
+		log.Warn("file cannot be read; it is tried again", "error", e.Err)
+	case tailer.Readable:
+		log.Info("file can be read again")
+	case tailer.Cut:
+		log.Warn("a line is longer than max_line_bytes: it is cut, and marked in a header; further ones of this file are counted only")
+	}
+}

@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"shiplog/tailer"
+)
+
+// StatusVersion is the version of Status as JSON. Members are added without
+// changing it.
+const StatusVersion = 1
+
+// Status is how the agent stands, as /status shows it.
+type Status struct {
+	Version  int         `json:"version"`
+	Started  time.Time   `json:"started"`
+	Healthy  bool        `json:"healthy"`
+	Problems []string    `json:"problems"` // why it is not healthy, with the remedy
+	Admin    string      `json:"admin"`    // address of the admin server
+	Files    []FileState `json:"files"`
+	Skipped  []Skipped   `json:"skipped"` // paths that were asked for and cannot be looked at
+	Kafka    KafkaState  `json:"kafka"`
+	Totals   Totals      `json:"totals"`
+	Damaged  []string    `json:"damaged_state"` // what was found damaged in state_dir at the start
+}
+
+// FileState is how one file stands. Offsets and sizes are raw bytes.
+type FileState struct {
+	ID           string    `json:"id"` // 16 hexadecimal digits, as in the header src
+	Input        string    `json:"input"`
+	Path         string    `json:"path"`
+	Origin       string    `json:"origin"` // the path under which it was found first
+	State        string    `json:"state"`  // reading, idle, waiting, finished, unreadable, missing, pipe
+	Reason       string    `json:"reason,omitempty"`
+	Size         int64     `json:"size"`
+	Read         int64     `json:"read"`
+	Acknowledged int64     `json:"acknowledged"`
+	Lag          int64     `json:"lag"` // size less acknowledged
+	Open         bool      `json:"open"`
+	Deleted      bool      `json:"deleted,omitempty"`
+	CutLines     int64     `json:"cut_lines,omitempty"`
+	LastRead     time.Time `json:"last_read,omitzero"`
+	LastAck      time.Time `json:"last_ack,omitzero"`
+}
+
+// Skipped is a path without a file behind it that could be read.
+type Skipped struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// KafkaState is how the connection to Kafka stands.
+type KafkaState struct {
+	Topic           string        `json:"topic"`
+	Brokers         []BrokerState `json:"brokers"`
+	InFlightBytes   int64         `json:"in_flight_bytes"`
+	InFlightRecords int           `json:"in_flight_records"`
+	MemoryLimit     int64         `json:"memory_limit"`
+	OldestUnacked   time.Time     `json:"oldest_unacknowledged,omitzero"`
+	LastAck         time.Time     `json:"last_ack,omitzero"`
+	DeadLetters     int64         `json:"dead_letters"`
+	LastErrors      []LastError   `json:"last_errors"`
+}
+
+// BrokerState is how one broker stands.
+type BrokerState struct {
+	ID    int32     `json:"id"` // below zero: an address of the configuration
+	Addr  string    `json:"addr"`
+	State string    `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	Error string    `json:"error,omitempty"`
+}
+
+// LastError is a problem that was, or still is.
+type LastError struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+}
+
+// Totals count since the start.
+type Totals struct {
+	Bytes        int64 `json:"bytes"`        // raw bytes read
+	Lines        int64 `json:"lines"`        // entries read, without blank lines
+	Acknowledged int64 `json:"acknowledged"` // records settled: in Kafka, or dead-lettered
+	Unparsed     int64 `json:"unparsed"`     // shipped whole, with the header parse_error
+	Truncated    int64 `json:"truncated"`    // cut to max_line_bytes
+	Partial      int64 `json:"partial"`      // shipped without a newline at their end
+}
+
+// Status returns how the agent stands. It may be called at any time.
+func (a *Agent) Status() Status {
+	problems := a.Problems()
+	s := Status{
+		Version: StatusVersion, Started: a.started, Healthy: len(problems) == 0, Problems: problems,
+		Files: []FileState{}, Skipped: []Skipped{}, Kafka: a.kafkaState(), Damaged: append([]string{}, a.damaged...),
+		Totals: Totals{
+			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
+			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
+		},
+	}
+	if addr := a.adminAddr.Load(); addr != nil {
+		s.Admin = *addr
+	}
+	acked := a.ledger.progress()
+	for _, f := range a.tailer.Files() {
+		s.Files = append(s.Files, a.fileState(f, acked[f.ID]))
+	}
+	for path, reason := range a.tailer.Unreadable() {
+		s.Skipped = append(s.Skipped, Skipped{path, reason})
+	}
+	return s
+}
+
+func (a *Agent) fileState(f tailer.Status, p progress) FileState {
+	s := FileState{
+		ID: f.ID.String(), Input: a.c.Inputs[f.Input].Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
+		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, CutLines: f.CutLines,
+		LastRead: f.LastRead, LastAck: p.lastAck,
+	}
+	s.Lag = max(0, s.Size-s.Acknowledged)
+	return s
+}
+
+func (a *Agent) kafkaState() KafkaState {
+	h := a.producer.Health()
+	k := KafkaState{
+		Topic: a.c.Kafka.Topic, Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
+		OldestUnacked: h.Oldest, LastAck: h.LastAck, DeadLetters: h.DeadLetters, LastErrors: []LastError{},
+	}
+	for _, b := range h.Brokers {
+		k.Brokers = append(k.Brokers, BrokerState{ID: b.ID, Addr: b.Addr, State: string(b.State), Since: b.Since, Error: b.LastError})
+	}
+	for _, e := range h.LastErrors {
+		k.LastErrors = append(k.LastErrors, LastError{e.At, e.Text})
+	}
+	return k
+}
+
+// Problems returns why the agent is not well, each with what to do about it;
+// none if it is.
+func (a *Agent) Problems() []string {
+	out := a.producer.Health().Problems
+	if text := a.saveFault.Load(); text != nil {
+		out = append(out, *text)
+	}
+	for _, f := range a.tailer.Files() {
+		if f.State == "unreadable" {
+			out = append(out, fmt.Sprintf("%s cannot be read: %s", f.Path, f.Reason))
+		}
+	}
+	for path, reason := range a.tailer.Unreadable() {
+		out = append(out, fmt.Sprintf("%s cannot be looked at: %s", path, reason))
+	}
+	return out
+}

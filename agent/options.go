@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"shiplog/agent/config"
-	"shiplog/agent/parse"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
@@ -122,7 +121,7 @@ func routes(c *config.Config) ([]route, error) {
 	var out []route
 	for i := range c.Inputs {
 		in := &c.Inputs[i]
-		p, err := parse.New(in.Format)
+		enc, err := NewEncoder(in.Format, in.Application)
 		if err != nil {
 			return nil, fmt.Errorf("input %s: %w", in.Name, err)
 		}
@@ -130,7 +129,7 @@ func routes(c *config.Config) ([]route, error) {
 		if topic == "" {
 			topic = c.Kafka.Topic
 		}
-		out = append(out, route{parser: p, application: []byte(in.Application), topic: topic, key: kind})
+		out = append(out, route{encoder: enc, topic: topic, key: kind})
 	}
 	return out, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/envelope"
-	"shiplog/agent/parse"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
@@ -32,10 +31,9 @@ const usualHeaders = 5
 
 // route is what happens to the entries of one input.
 type route struct {
-	parser      parse.Parser
-	application []byte // where the line names none
-	topic       string
-	key         keyKind
+	encoder *Encoder
+	topic   string
+	key     keyKind
 }
 
 type keyKind int
@@ -136,13 +134,9 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 }
 
 func (p *pipeline) encodeEntry(s *shipment, r *route, entry *tailer.Entry, e *envelope.Envelope) span {
-	e.Reset()
 	sp := span{value: len(s.values)}
-	if err := r.parser.Parse(entry.Data, e); err != nil {
+	if err := r.encoder.Encode(entry.Data, e); err != nil {
 		sp.failed = err.Error()
-	}
-	if e.Application.Kind == envelope.None {
-		e.Application = envelope.Value{Kind: envelope.Text, Bytes: r.application}
 	}
 	if e.Raw != nil {
 		sp.whole = e.Raw

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"shiplog/agent"
+	"shiplog/agent/config"
+	"shiplog/agent/envelope"
+	"shiplog/tailer"
+)
+
+// parseOptions are the flags of shiplog parse.
+type parseOptions struct {
+	config, input, format, application string
+	maxLine                            int64
+}
+
+func newParse() *cobra.Command {
+	var o parseOptions
+	c := &cobra.Command{
+		Use:   "parse [--config FILE [--input NAME] | --format FORMAT] [FILE…|-]",
+		Short: "Print what would be sent for the lines of a file; nothing is sent",
+		Long: `Print the envelope of each line to standard output, one JSON object a line, as
+run would send it. Without a file, or with -, it reads standard input. How many
+lines did not parse, and why, goes to standard error.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			enc, err := o.encoder()
+			if err != nil {
+				return err
+			}
+			return parseFiles(c, enc, int(o.maxLine), args)
+		},
+	}
+	c.Flags().StringVarP(&o.config, "config", "c", "", "take format and application from this configuration `FILE`")
+	c.Flags().StringVar(&o.input, "input", "", "the input of the configuration, by `NAME`; the first by default")
+	c.Flags().StringVarP(&o.format, "format", "f", "auto", "auto, envelope, json or raw")
+	c.Flags().StringVar(&o.application, "application", "", "payload.application where a line names none")
+	c.Flags().Int64Var(&o.maxLine, "max-line-bytes", 1<<20, "length at which a line is cut")
+	c.MarkFlagsMutuallyExclusive("config", "format")
+	return c
+}
+
+// encoder returns what reads the lines.
+func (o *parseOptions) encoder() (*agent.Encoder, error) {
+	if o.config != "" {
+		c, err := loadConfig(o.config)
+		if err != nil {
+			return nil, err
+		}
+		in, err := inputNamed(c, o.input)
+		if err != nil {
+			return nil, err
+		}
+		o.format, o.application, o.maxLine = in.Format, in.Application, in.MaxLineBytes
+	}
+	if o.maxLine < 1 {
+		return nil, usageError{errors.New("--max-line-bytes has to be above zero")}
+	}
+	enc, err := agent.NewEncoder(o.format, o.application)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return enc, nil
+}
+
+func inputNamed(c *config.Config, name string) (*config.Input, error) {
+	var names []string
+	for i := range c.Inputs {
+		if name == "" || c.Inputs[i].Name == name {
+			return &c.Inputs[i], nil
+		}
+		names = append(names, c.Inputs[i].Name)
+	}
+	return nil, usageError{fmt.Errorf("no input is named %q; there are %q", name, names)}
+}
+
+// tally counts what was parsed.
+type tally struct {
+	lines   int
+	reasons map[string]int
+}
+
+func parseFiles(c *cobra.Command, enc *agent.Encoder, maxLine int, args []string) error {
+	if len(args) == 0 {
+		args = []string{"-"}
+	}
+	out := bufio.NewWriter(c.OutOrStdout())
+	t := tally{reasons: map[string]int{}}
+	for _, name := range args {
+		if err := parseFile(c.InOrStdin(), name, out, enc, maxLine, &t); err != nil {
+			return errors.Join(err, out.Flush())
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	for reason, n := range t.reasons {
+		fmt.Fprintf(c.ErrOrStderr(), "%d of %d lines shipped whole: %s\n", n, t.lines, reason)
+	}
+	return nil
+}
+
+func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder, maxLine int, t *tally) error {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	var e envelope.Envelope
+	var line []byte
+	return tailer.Lines(in, maxLine, func(entry tailer.Entry) error {
+		t.lines++
+		if err := enc.Encode(entry.Data, &e); err != nil {
+			t.reasons[err.Error()]++
+		}
+		line = append(e.AppendJSON(line[:0]), '\n')
+		_, err := out.Write(line)
+		return err
+	})
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"shiplog/agent"
+	"shiplog/agent/config"
+)
+
+func newRun() *cobra.Command {
+	var path string
+	var once bool
+	c := &cobra.Command{
+		Use:   "run --config FILE",
+		Short: "Follow the files and ship their lines, until it is told to stop",
+		Long: `Follow the files of the configuration and ship their lines to Kafka.
+
+SIGTERM or SIGINT ends the reading, waits for Kafka's acknowledgements (at most
+shutdown_timeout), and writes the checkpoint; a second signal ends at once.
+With --once it reads what is there, takes the files as finished (a last line
+without a newline is shipped too), ships all of it, and ends.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			return agent.Run(c.Context(), conf, agent.Options{Once: once, Log: newLog(conf.Log, c.ErrOrStderr())})
+		},
+	}
+	configFlag(c, &path)
+	c.Flags().BoolVar(&once, "once", false, "read what is there, ship it, and end")
+	return c
+}
+
+// configFlag adds --config, which loadConfig reads.
+func configFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVarP(path, "config", "c", "", "configuration `FILE`")
+}
+
+// loadConfig reads the configuration; what is wrong with it is an error of
+// usage.
+func loadConfig(path string) (*config.Config, error) {
+	if path == "" {
+		return nil, usageError{errors.New("name the configuration: --config FILE")}
+	}
+	c, err := config.Load(path, nil)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// newLog returns shiplog's own log.
+func newLog(l config.Log, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

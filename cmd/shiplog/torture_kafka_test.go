@@ -1,0 +1,105 @@
+package main_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"shiplog/shipper/kafkatest"
+)
+
+// tortureKafka is the Kafka that the agent ships to, and who reads it.
+type tortureKafka struct {
+	addr string
+	// consume hands over all records of a topic until stop is called.
+	consume func(t testing.TB, addr, topic string, each func(partition int32, offset int64, value []byte)) (stop func())
+}
+
+func realKafka() bool { return os.Getenv("SHIPLOG_REAL_KAFKA") == "1" }
+
+// startTortureKafka starts a real Kafka, read by librdkafka, where it was asked
+// for, else one within this process.
+func startTortureKafka(t *testing.T) tortureKafka {
+	t.Helper()
+	if realKafka() {
+		return tortureKafka{kafkatest.Start(t, kafkatest.Options{}).Addr(), kafkatest.Consume}
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return tortureKafka{cluster.ListenAddrs()[0], consumeInProcess}
+}
+
+// consumeInProcess is kafkatest.Consume without librdkafka.
+func consumeInProcess(t testing.TB, addr, topic string, each func(partition int32, offset int64, value []byte)) (stop func()) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			fetches := client.PollFetches(ctx)
+			fetches.EachError(func(topic string, p int32, err error) {
+				if ctx.Err() == nil {
+					t.Errorf("consume %s/%d: %v", topic, p, err)
+				}
+			})
+			fetches.EachRecord(func(r *kgo.Record) { each(r.Partition, r.Offset, r.Value) })
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+		client.Close()
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// admin does something with an administrative client.
+func (k tortureKafka) admin(t *testing.T, do func(context.Context, *kadm.Client) error) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := do(ctx, kadm.NewClient(client)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (k tortureKafka) createTopic(t *testing.T, topic string, partitions int32) {
+	t.Helper()
+	k.admin(t, func(ctx context.Context, c *kadm.Client) error {
+		_, err := c.CreateTopic(ctx, partitions, 1, nil, topic)
+		return err
+	})
+}
+
+// records returns how many records a topic has.
+func (k tortureKafka) records(t *testing.T, topic string) (n int64) {
+	t.Helper()
+	k.admin(t, func(ctx context.Context, c *kadm.Client) error {
+		ends, err := c.ListEndOffsets(ctx, topic)
+		ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+		if err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
+	return n
+}

@@ -1,0 +1,251 @@
+package main_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// TestTorture runs the built binary over logs that several applications write
+// and rotate in every way, stops it at random instants, and counts what arrives.
+//
+//	TORTURE_SECONDS    how long the applications write, in each scenario
+//	TORTURE_SEED       repeats the decisions of a run, though not its timing
+//	TORTURE_RACE=1     builds the binary with the race detector
+//	SHIPLOG_REAL_KAFKA=1  ships to a real Kafka, counted by a librdkafka consumer
+func TestTorture(t *testing.T) {
+	switch {
+	case testing.Short():
+		t.Skip("takes several seconds")
+	case runtime.GOOS == "windows":
+		t.Skip("Windows has no signals, and no renaming of a file that an application holds open")
+	}
+	length := time.Duration(tortureNumber(t, "TORTURE_SECONDS", defaultSeconds)) * time.Second
+	seed := tortureNumber(t, "TORTURE_SEED", rand.Uint64())
+	kafka, binary := startTortureKafka(t), buildAgent(t)
+	for i, s := range []scenario{
+		{name: "rotate-only", partitions: 1, deletes: true, exact: true},
+		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true},
+		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			if !realKafka() {
+				t.Parallel()
+			}
+			r := newTortureRun(t, s, kafka, binary, seed+uint64(i))
+			t.Logf("repeat with TORTURE_SEED=%d TORTURE_SECONDS=%.0f", seed, length.Seconds())
+			r.torture(t, length)
+		})
+	}
+}
+
+const (
+	tortureWriters = 4
+	defaultSeconds = 4
+	minUp, maxUp   = 300 * time.Millisecond, 1800 * time.Millisecond
+	maxDown        = 800 * time.Millisecond
+	drainPatience  = 60 * time.Second // without anything new arriving
+	drainPoll      = 20 * time.Millisecond
+)
+
+// scenario is what happens to the agent.
+type scenario struct {
+	name       string
+	partitions int32
+	stops      []stop // how the agent is stopped, at random; none: it is left alone
+	deletes    bool   // files are deleted while the agent reads them
+	exact      bool   // nothing may be repeated, or come in another order than written
+}
+
+type stop func(*testAgent) error
+
+func tortureNumber(t *testing.T, name string, preset uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return preset
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// tortureRun is one scenario.
+type tortureRun struct {
+	scenario
+	kafka   tortureKafka
+	topic   string
+	rng     *rand.Rand
+	oracle  *oracle
+	writers []*writer
+	agent   *testAgent
+}
+
+// newTortureRun prepares a scenario in a folder that stays behind if it fails.
+func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, seed uint64) *tortureRun {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "shiplog-torture-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &tortureRun{
+		scenario: s, kafka: kafka, topic: "torture-" + s.name,
+		rng: rand.New(rand.NewPCG(seed, tortureWriters)), oracle: newOracle(tortureWriters),
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs, state and what the agent said are kept in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	logs := filepath.Join(dir, "logs")
+	if err := os.Mkdir(logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for k := range tortureWriters {
+		w, err := newWriter(k, logs, seed, r.oracle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.deletes = s.deletes
+		r.writers = append(r.writers, w)
+	}
+	r.agent, err = newTestAgent(dir, binary, kafka.addr, r.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the agent's last words:\n%s", r.agent.logTail())
+		}
+		if err := r.agent.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// torture runs the scenario and judges it.
+func (r *tortureRun) torture(t *testing.T, length time.Duration) {
+	r.kafka.createTopic(t, r.topic, r.partitions)
+	stopConsumer := r.kafka.consume(t, r.kafka.addr, r.topic, func(_ int32, _ int64, value []byte) { r.oracle.arrive(value) })
+
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range r.writers {
+		g.Go(func() error { return w.run(ctx) })
+	}
+	err := r.disturb(ctx)
+	cancel()
+	if werr := g.Wait(); err != nil || werr != nil {
+		t.Fatalf("agent: %v; writers: %v", err, werr)
+	}
+
+	if err := r.drain(t.Context()); err != nil {
+		t.Error(err)
+	} else if err := r.agent.terminate(); err != nil {
+		t.Error(err)
+	}
+	r.readAll(t)
+	stopConsumer()
+	r.judge(t)
+}
+
+// disturb starts the agent, and stops and starts it until ctx ends, when it is
+// up. It has the writers rotate while the agent is down.
+func (r *tortureRun) disturb(ctx context.Context) error {
+	for {
+		if err := r.agent.start(); err != nil {
+			return err
+		}
+		if len(r.stops) == 0 {
+			return r.agent.wait(ctx, time.Hour)
+		}
+		if err := r.agent.wait(ctx, r.between(minUp, maxUp)); err != nil || ctx.Err() != nil {
+			return err
+		}
+		if err := r.stops[r.rng.IntN(len(r.stops))](r.agent); err != nil {
+			return err
+		}
+		for _, w := range r.writers {
+			if r.rng.IntN(2) == 0 {
+				w.rotate(ctx)
+			}
+		}
+		down := time.NewTimer(r.between(0, maxDown))
+		select {
+		case <-down.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (r *tortureRun) between(low, high time.Duration) time.Duration {
+	return low + time.Duration(r.rng.Int64N(int64(high-low)))
+}
+
+// drain waits until all lines have arrived, or none has for a while.
+func (r *tortureRun) drain(ctx context.Context) error {
+	for {
+		complete := true
+		for _, w := range r.writers {
+			complete = complete && r.oracle.allArrived(w.k, w.written)
+		}
+		_, latest := r.oracle.received()
+		if complete || time.Since(latest) > drainPatience {
+			return nil
+		}
+		if err := r.agent.wait(ctx, drainPoll); err != nil {
+			return err
+		}
+	}
+}
+
+// readAll waits until the consumer has read all that the topic has: repeats may
+// come after the last line.
+func (r *tortureRun) readAll(t *testing.T) {
+	t.Helper()
+	want := r.kafka.records(t, r.topic)
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for deadline := time.Now().Add(drainPatience); ; <-poll.C {
+		got, _ := r.oracle.received()
+		if got >= want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("the consumer read %d of %d records", got, want)
+			return
+		}
+	}
+}
+
+func (r *tortureRun) judge(t *testing.T) {
+	t.Helper()
+	written, rotated := make([]int, tortureWriters), [rotationKinds]int{}
+	for _, w := range r.writers {
+		written[w.k] = w.written
+		for how, n := range w.count {
+			rotated[how] += n
+		}
+	}
+	v := r.oracle.judge(written)
+	t.Logf("%d starts of the agent, rotations %v: %v", r.agent.starts, rotated, v)
+	if v.written == 0 || v.lost != 0 || v.bad != 0 {
+		t.Errorf("want every line of several to arrive as it was written: %v", v)
+	}
+	if r.exact && (v.repeated != 0 || v.disorder != 0) {
+		t.Errorf("want nothing repeated or out of order: %v", v)
+	}
+}

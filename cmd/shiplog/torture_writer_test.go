@@ -1,0 +1,385 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rotation is a way in which a log file is changed for a new one.
+type rotation int
+
+const (
+	renameReopen      rotation = iota // rename and reopen at once
+	renameHold                        // rename; write on to the renamed file for a while, then create the new one
+	renameHoldCreated                 // the same, with the new file created empty at once
+	truncateFile                      // to nothing, once all of it has arrived; the descriptor stays
+	truncateRegrow                    // the same, and grow past the old size at once
+	deleteHold                        // delete while the agent has it open; write on for a while
+	rotationKinds
+)
+
+// rotations in the order in which writers use them, each beginning elsewhere.
+// Renames are what log rotators mostly do.
+var rotations = [...]rotation{
+	renameReopen, renameHold, truncateFile, renameHoldCreated, deleteHold, renameReopen, truncateRegrow, renameHold,
+}
+
+const (
+	writerTick    = 10 * time.Millisecond
+	linesPerTick  = 40 // 4,000 a second
+	minFileLife   = 400 * time.Millisecond
+	maxFileLife   = 1600 * time.Millisecond
+	maxHold       = 300 * time.Millisecond // well below rotate_wait
+	maxQuiet      = 3 * time.Second        // how long a truncation waits for arrival
+	maxRegrowth   = 4 << 20
+	generationGap = 30 * time.Millisecond // file systems tell their ages no finer than 10 ms
+	keptRotations = 2                     // rotated files that stay after they have arrived
+)
+
+// generation is a rotated file that is still there.
+type generation struct {
+	path string
+	last int // line
+}
+
+// writer is an application that logs to one file and rotates it. It writes
+// numbered lines, in pieces that end anywhere. The goroutine of run owns it;
+// others may call rotate.
+type writer struct {
+	k       int
+	path    string
+	dated   bool // rotated files get names of their own; else .1, .2 …, shifting
+	deletes bool // may delete a file that the agent has open; not where the agent is stopped
+	rng     *rand.Rand
+	oracle  *oracle
+	asked   chan chan struct{} // for rotations; closed when they are done
+
+	file    *os.File
+	pending []byte // what belongs to the file and is not written yet
+	written int    // lines, pending ones included
+	first   int    // line of the file
+
+	holding bool // file has no longer its name
+	quiet   bool // waiting for arrival before a truncation
+	regrow  bool // after it
+	until   time.Time
+	next    time.Time // rotation
+	turn    int       // of rotations
+
+	forced     int           // generations to be made as soon as possible
+	forcedNext time.Time     // for the next of them
+	forcedDone chan struct{} // closed after the last
+
+	old   []generation       // oldest first
+	files int                // so far, for dated names
+	count [rotationKinds]int // of rotations
+}
+
+func newWriter(k int, dir string, seed uint64, o *oracle) (*writer, error) {
+	w := &writer{
+		k: k, path: filepath.Join(dir, fmt.Sprintf("app%d.log", k)), dated: k%2 == 1,
+		rng: rand.New(rand.NewPCG(seed, uint64(k))), oracle: o, asked: make(chan chan struct{}), turn: 2 * k,
+	}
+	return w, w.open()
+}
+
+// run writes until ctx ends, and completes the last line.
+func (w *writer) run(ctx context.Context) error {
+	tick := time.NewTicker(writerTick)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-tick.C:
+			err = w.step(time.Now())
+		case done := <-w.asked:
+			w.force(done)
+		case <-ctx.Done():
+			return errors.Join(w.flush(), w.file.Close())
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("writer %d: %w", w.k, err), w.file.Close())
+		}
+	}
+}
+
+// rotate has the writer rotate its file, some times over, and returns when that
+// is done or ctx has ended. Any goroutine may call it.
+func (w *writer) rotate(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case w.asked <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// force makes up to three generations the next thing that the writer does.
+func (w *writer) force(done chan struct{}) {
+	w.forced, w.forcedDone = 1+w.rng.IntN(3), done
+}
+
+// step does what is due at a time.
+func (w *writer) step(now time.Time) error {
+	if w.next.IsZero() {
+		w.next = w.fileEnd(now)
+	}
+	var err error
+	switch {
+	case w.forced > 0 && now.After(w.forcedNext):
+		err = w.generation(now)
+	case w.forced > 0: // nothing else
+	case w.quiet && w.oracle.allArrived(w.k, w.written):
+		err = w.truncate()
+	case w.quiet:
+		w.quiet = now.Before(w.until)
+	case w.holding && now.After(w.until):
+		err = w.reopen()
+	case !w.holding && now.After(w.next):
+		w.next = w.fileEnd(now)
+		err = w.begin(rotations[w.turn%len(rotations)], now)
+		w.turn++
+	}
+	if err != nil || w.quiet {
+		return err
+	}
+	return w.write(w.rng.IntN(2*linesPerTick + 1))
+}
+
+func (w *writer) fileEnd(now time.Time) time.Time {
+	return now.Add(minFileLife + time.Duration(w.rng.Int64N(int64(maxFileLife-minFileLife))))
+}
+
+// begin begins a rotation; step ends those that take time.
+func (w *writer) begin(how rotation, now time.Time) error {
+	switch how {
+	case truncateFile, truncateRegrow:
+		w.quiet, w.regrow, w.until = true, how == truncateRegrow, now.Add(maxQuiet)
+		return w.flush()
+	case deleteHold:
+		// The agent has it open if something of it has arrived.
+		if w.deletes && w.oracle.arrived(w.k, w.first) {
+			w.count[how]++
+			w.hold(now)
+			return os.Remove(w.path)
+		}
+		how = renameReopen
+	}
+	w.count[how]++
+	if how == renameReopen {
+		if err := w.flush(); err != nil { // an application rotates between lines
+			return err
+		}
+	}
+	if err := w.rename(); err != nil {
+		return err
+	}
+	switch how {
+	case renameReopen:
+		return w.reopen()
+	case renameHoldCreated:
+		if err := os.WriteFile(w.path, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	w.hold(now)
+	return nil
+}
+
+func (w *writer) hold(now time.Time) {
+	w.holding, w.until = true, now.Add(time.Duration(w.rng.Int64N(int64(maxHold))))
+}
+
+// rename gives the file a name that no pattern matches.
+func (w *writer) rename() error {
+	for len(w.old) > keptRotations && w.oracle.allArrived(w.k, w.old[0].last) {
+		if err := os.Remove(w.old[0].path); err != nil {
+			return err
+		}
+		w.old = w.old[1:]
+	}
+	w.files++
+	name := w.path + ".1"
+	if w.dated {
+		name = fmt.Sprintf("%s-20261124.%06d", w.path, w.files)
+	} else {
+		for i := range w.old {
+			shifted := fmt.Sprintf("%s.%d", w.path, len(w.old)-i+1)
+			if err := os.Rename(w.old[i].path, shifted); err != nil {
+				return err
+			}
+			w.old[i].path = shifted
+		}
+	}
+	w.old = append(w.old, generation{name, w.written})
+	return os.Rename(w.path, name)
+}
+
+// reopen ends the file that was rotated and begins the next.
+func (w *writer) reopen() error {
+	if err := errors.Join(w.flush(), w.file.Close()); err != nil {
+		return err
+	}
+	if n := len(w.old); n > 0 {
+		w.old[n-1].last = w.written
+	}
+	return w.open()
+}
+
+func (w *writer) open() (err error) {
+	w.holding, w.quiet, w.first = false, false, w.written+1
+	w.file, err = os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return err
+}
+
+// truncate empties the file, all of which has arrived.
+func (w *writer) truncate() error {
+	size, err := w.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if err := w.file.Truncate(0); err != nil {
+		return err
+	}
+	w.quiet, w.first = false, w.written+1
+	if !w.regrow || size > maxRegrowth {
+		w.count[truncateFile]++
+		return nil
+	}
+	w.count[truncateRegrow]++
+	for int64(len(w.pending)) <= size {
+		w.append(1)
+	}
+	return w.flush()
+}
+
+// generation makes a generation of a few lines or more.
+func (w *writer) generation(now time.Time) error {
+	if w.holding {
+		if err := w.reopen(); err != nil {
+			return err
+		}
+	}
+	w.append(1 + w.rng.IntN(200))
+	if err := w.begin(renameReopen, now); err != nil {
+		return err
+	}
+	w.forcedNext = now.Add(generationGap)
+	if w.forced--; w.forced == 0 {
+		close(w.forcedDone)
+	}
+	return nil
+}
+
+func (w *writer) append(lines int) {
+	for range lines {
+		w.written++
+		w.pending = append(append(w.pending, tortureLine(w.k, w.written)...), '\n')
+	}
+}
+
+// write logs lines. What is left of them, perhaps half a line, follows with the
+// next ones.
+func (w *writer) write(lines int) error {
+	w.append(lines)
+	for range 1 + w.rng.IntN(3) {
+		if err := w.put(w.rng.IntN(len(w.pending) + 1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) flush() error { return w.put(len(w.pending)) }
+
+func (w *writer) put(n int) error {
+	_, err := w.file.Write(w.pending[:n])
+	w.pending = append(w.pending[:0], w.pending[n:]...)
+	return err
+}
+
+// What a writer leaves behind are its lines in order, each once, over all files.
+func TestWriterFiles(t *testing.T) {
+	for k := range 2 { // both ways of naming
+		dir := t.TempDir()
+		w, err := newWriter(k, dir, 1, newOracle(2)) // nothing arrives: nothing is truncated or removed
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for i := range 1000 {
+			if err := w.step(now.Add(time.Duration(i) * writerTick)); err != nil {
+				t.Fatal(err)
+			}
+			if i%150 == 0 {
+				w.force(make(chan struct{}))
+			}
+		}
+		if err := errors.Join(w.flush(), w.file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		var all []byte
+		for _, g := range append(slices.Clone(w.old), generation{path: w.path}) {
+			b, err := os.ReadFile(g.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, b...)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(all), "\n"), "\n")
+		if len(lines) != w.written || len(w.old) < 8 {
+			t.Errorf("writer %d: %d lines in %d rotated files, want %d in several", k, len(lines), len(w.old), w.written)
+		}
+		for i, l := range lines {
+			if l != tortureLine(k, i+1) {
+				t.Fatalf("writer %d: line %d is %q", k, i+1, l)
+			}
+		}
+		if found, err := filepath.Glob(filepath.Join(dir, "*.log")); err != nil || len(found) != 1 {
+			t.Errorf("writer %d: the pattern finds %q, %v; want the one file", k, found, err)
+		}
+	}
+}
+
+// A writer whose lines arrive at once rotates in each of the ways.
+func TestWriterUsesEachRotation(t *testing.T) {
+	o := newOracle(1)
+	w, err := newWriter(0, t.TempDir(), 1, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deletes = true
+	now := time.Now()
+	for i := range 1500 {
+		if err := w.step(now.Add(time.Duration(i) * writerTick)); err != nil {
+			t.Fatal(err)
+		}
+		for seq := o.writers[0].highest + 1; seq <= w.written; seq++ {
+			o.arrive(tortureValue(0, seq))
+		}
+	}
+	if err := w.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for how, n := range w.count {
+		if n == 0 {
+			t.Errorf("no rotation of kind %d in %v", how, w.count)
+		}
+	}
+	if len(w.old) > keptRotations+1 {
+		t.Errorf("%d rotated files are left, want the arrived ones removed", len(w.old))
+	}
+}

@@ -1,0 +1,316 @@
+package shipper
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ConsumeOptions says what Consume reads.
+type ConsumeOptions struct {
+	// Brokers are the addresses to start from, host:port; at least one.
+	Brokers []string
+	// ClientID is what brokers write into their logs; "" is DefaultClientID.
+	ClientID string
+	// TLS and SASL as in Options.
+	TLS  *tls.Config
+	SASL *SASL
+	// Group, if not empty, is the consumer group to join: what it has read
+	// is committed, and its members share the partitions.
+	Group string
+	// Topics to read; at least one.
+	Topics []string
+	// FromEnd leaves out what is in the topics already. Where a group has
+	// committed, it goes on from there instead.
+	FromEnd bool
+	// ExitAtEnd ends Consume when all was read that was there when it began.
+	ExitAtEnd bool
+	// Log gets what an operator cares for; nil discards it.
+	Log *slog.Logger
+}
+
+const (
+	// leaveTimeout bounds the last commit and leaving the group.
+	leaveTimeout = 5 * time.Second
+	// pollTimeout is how often a reader that gets nothing looks up.
+	pollTimeout = 500 * time.Millisecond
+	// faultEvery bounds how often a fault while reading is logged.
+	faultEvery = time.Minute
+)
+
+// Consume calls print with the records of the topics, those of one partition
+// in their order, until ctx ends, which is no error, or print fails, whose
+// error it returns. In a group, a record is committed after print has
+// succeeded with it, and the group is left before Consume returns.
+//
+// A topic that does not exist is waited for, unless ExitAtEnd is set. A
+// missing right or a wrong password is an error at once.
+func Consume(ctx context.Context, o ConsumeOptions, print func(*kgo.Record) error) error {
+	if len(o.Brokers) == 0 || len(o.Topics) == 0 {
+		return errors.New("consume: name at least one broker and one topic")
+	}
+	if o.ClientID == "" {
+		o.ClientID = DefaultClientID
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &consumer{opts: o, print: print, brokers: brokers{log: o.Log}}
+	if err := c.run(ctx); err != nil {
+		return fmt.Errorf("consume %v: %w", o.Topics, err)
+	}
+	return nil
+}
+
+// consumer is one run of Consume. Owned by its goroutine.
+type consumer struct {
+	opts    ConsumeOptions
+	print   func(*kgo.Record) error
+	brokers brokers
+	client  *kgo.Client
+	ends    kadm.ListedOffsets // with ExitAtEnd: partitions that are not read up to there yet
+	warned  time.Time
+}
+
+func (c *consumer) run(ctx context.Context) error {
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
+	if err = c.dial(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if c.client, err = kgo.NewClient(opts...); err != nil {
+		return err
+	}
+	defer c.leave(ctx)
+	if c.opts.ExitAtEnd {
+		if err := c.findEnds(ctx); err != nil {
+			return stopped(ctx, err)
+		}
+	}
+	for ctx.Err() == nil && !c.atEnd() {
+		if err := c.poll(ctx); err != nil {
+			return stopped(ctx, err)
+		}
+	}
+	return nil
+}
+
+// stopped returns err, unless it only tells that ctx ended.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+func (c *consumer) options() ([]kgo.Opt, error) {
+	o := c.opts
+	opts, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.opts()
+	if err != nil {
+		return nil, err
+	}
+	from := kgo.NewOffset().AtStart()
+	if o.FromEnd {
+		from = kgo.NewOffset().AtEnd()
+	}
+	opts = append(opts,
+		kgo.ConsumeTopics(o.Topics...),
+		kgo.ConsumeStartOffset(from),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the retention has overtaken us: miss nothing that is left
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // the last record of a partition may be one
+		kgo.WithHooks(&c.brokers),
+	)
+	if o.Group != "" {
+		opts = append(opts, kgo.ConsumerGroup(o.Group), kgo.AutoCommitMarks())
+	}
+	return opts, nil
+}
+
+// dial finds out, before a group is joined, whether we may come in at all.
+// That no broker answers is no error: they may be up later.
+func (c *consumer) dial(ctx context.Context) error {
+	base, err := connection{c.opts.Brokers, c.opts.ClientID, c.opts.TLS, c.opts.SASL, c.opts.Log}.opts()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(base, kgo.WithHooks(&c.brokers))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := client.Ping(ask); isLogin(err) {
+		return errors.New(describe("", err))
+	}
+	return nil
+}
+
+// findEnds learns how far to read.
+func (c *consumer) findEnds(ctx context.Context) error {
+	admin := kadm.NewClient(c.client)
+	ends, err := admin.ListCommittedOffsets(ctx, c.opts.Topics...)
+	if err != nil {
+		return fmt.Errorf("find the ends: %w", err)
+	}
+	for _, topic := range c.opts.Topics {
+		if _, ok := ends[topic]; !ok {
+			return errors.New(describe(topic, kerr.UnknownTopicOrPartition))
+		}
+	}
+	starts := ends
+	if !c.opts.FromEnd {
+		if starts, err = admin.ListStartOffsets(ctx, c.opts.Topics...); err != nil {
+			return fmt.Errorf("find the beginnings: %w", err)
+		}
+	}
+	var bad error
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Err != nil && bad == nil {
+			bad = errors.New(describe(o.Topic, o.Err))
+		}
+	})
+	if bad != nil {
+		return bad
+	}
+	c.ends = ends
+	if c.opts.Group != "" {
+		return c.skipCommitted(ctx, starts)
+	}
+	starts.Each(func(o kadm.ListedOffset) { c.passed(o.Topic, o.Partition, o.Offset) })
+	return nil
+}
+
+// skipCommitted strikes out what the group has read already, by us or another
+// member. A partition without a commit is read from starts.
+func (c *consumer) skipCommitted(ctx context.Context, starts kadm.ListedOffsets) error {
+	commits, err := kadm.NewClient(c.client).FetchOffsetsForTopics(ctx, c.opts.Group, c.opts.Topics...)
+	if errors.Is(err, kerr.GroupIDNotFound) { // nobody was in it ever
+		starts.Each(func(o kadm.ListedOffset) { c.passed(o.Topic, o.Partition, o.Offset) })
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find what group %s has read: %w", c.opts.Group, err)
+	}
+	commits.Each(func(o kadm.OffsetResponse) {
+		if o.At < 0 {
+			if s, ok := starts.Lookup(o.Topic, o.Partition); ok {
+				o.At = s.Offset
+			}
+		}
+		c.passed(o.Topic, o.Partition, o.At)
+	})
+	return nil
+}
+
+// passed notes that everything before offset was read.
+func (c *consumer) passed(topic string, partition int32, offset int64) {
+	if end, ok := c.ends.Lookup(topic, partition); ok && offset >= end.Offset {
+		delete(c.ends[topic], partition)
+	}
+}
+
+func (c *consumer) atEnd() bool {
+	if !c.opts.ExitAtEnd {
+		return false
+	}
+	for _, partitions := range c.ends {
+		if len(partitions) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// poll waits a little for records and prints them.
+func (c *consumer) poll(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	fetches := c.client.PollFetches(wait)
+	for _, e := range fetches.Errors() {
+		if err := c.fault(e.Topic, e.Err); err != nil {
+			return err
+		}
+	}
+	for it := fetches.RecordIter(); !it.Done() && ctx.Err() == nil; {
+		if err := c.take(it.Next()); err != nil {
+			return err
+		}
+	}
+	if fetches.NumRecords() == 0 && c.opts.ExitAtEnd && c.opts.Group != "" && ctx.Err() == nil {
+		// Other members read as well. If it cannot be asked now, then later.
+		if err := c.skipCommitted(ctx, nil); err != nil {
+			return c.fault("", err)
+		}
+	}
+	return nil
+}
+
+func (c *consumer) take(r *kgo.Record) error {
+	end, toEnd := c.ends.Lookup(r.Topic, r.Partition)
+	if c.opts.ExitAtEnd && (!toEnd || r.Offset >= end.Offset) {
+		c.passed(r.Topic, r.Partition, r.Offset)
+		return nil // came after we began: for the next run
+	}
+	if !r.Attrs.IsControl() {
+		if err := c.print(r); err != nil {
+			return err
+		}
+	}
+	if c.opts.Group != "" {
+		c.client.MarkCommitRecords(r)
+	}
+	c.passed(r.Topic, r.Partition, r.Offset+1)
+	return nil
+}
+
+// fault decides what a failed fetch means: it returns an error that waiting
+// cannot heal, and logs others now and then.
+func (c *consumer) fault(topic string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+		return nil
+	}
+	if isLogin(err) {
+		return errors.New(describe(topic, err))
+	}
+	code, _ := errors.AsType[*kerr.Error](err)
+	switch code {
+	case kerr.TopicAuthorizationFailed:
+		return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it: %w", topic, err)
+	case kerr.GroupAuthorizationFailed:
+		return fmt.Errorf("no right to join group %q: allow this user READ on it: %w", c.opts.Group, err)
+	case kerr.InvalidTopicException, kerr.InvalidGroupID:
+		return err
+	}
+	if time.Since(c.warned) > faultEvery {
+		c.warned = time.Now()
+		c.opts.Log.Warn("cannot read, trying again", "topic", topic, "error", err)
+	}
+	return nil
+}
+
+// leave commits what was printed, leaves the group and closes the client. It
+// is done also after ctx has ended.
+func (c *consumer) leave(ctx context.Context) {
+	if c.opts.Group != "" {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		defer cancel()
+		if err := c.client.CommitMarkedOffsets(ctx); err != nil {
+			c.opts.Log.Warn("cannot commit what was read, it will be read again", "group", c.opts.Group, "error", err)
+		}
+		if err := c.client.LeaveGroupContext(ctx); err != nil {
+			c.opts.Log.Warn("cannot leave the group, it will notice", "group", c.opts.Group, "error", err)
+		}
+	}
+	c.client.CloseAllowingRebalance()
+}

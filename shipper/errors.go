@@ -1,0 +1,123 @@
+package shipper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ErrClosed is returned by Produce after Close was called. The batch is untouched.
+var ErrClosed = errors.New("producer is closed")
+
+// ErrNotDrained is returned by Close when its context ended with records that
+// Kafka had not acknowledged. They were reported by done as not settled.
+var ErrNotDrained = errors.New("closed before Kafka acknowledged everything")
+
+// errUnsent marks a record that was kept back behind a failed one.
+var errUnsent = errors.New("not sent: a record before it failed")
+
+// class is what a failed record needs.
+type class int
+
+const (
+	// retry: the fault is not the record's. It is sent again, for ever.
+	retry class = iota
+	// isolate: the fault may be the record's. It is sent again alone, and is
+	// a dead letter if it is refused alone.
+	isolate
+	// stop: our own client was closed. Nothing is decided about the record.
+	stop
+)
+
+// classify says what a record needs that failed with err. What it does not
+// know is retried: to be stuck, and red, is better than to drop.
+func classify(err error) class {
+	if errors.Is(err, kgo.ErrClientClosed) {
+		return stop
+	}
+	code, ok := errors.AsType[*kerr.Error](err)
+	if !ok {
+		// Dial and TLS errors, time-outs, end of file, and kgo's own words
+		// about metadata: the network or the cluster, never the record.
+		return retry
+	}
+	switch code {
+	case kerr.MessageTooLarge, // more than max.message.bytes, or more than kgo can put into a batch
+		kerr.RecordListTooLarge, // more than segment.bytes
+		kerr.InvalidRecord,      // the broker's own validation: no key on a compacted topic
+		kerr.InvalidTimestamp,   // outside of the topic's message.timestamp limits
+		kerr.CorruptMessage:     // old brokers: no key on a compacted topic; else a damaged batch, see isolation
+		return isolate
+	}
+	// Rights, missing topics, leaders, replicas, time-outs, passwords,
+	// producer ids, and codes that are newer than this program.
+	return retry
+}
+
+// cause returns the error that explains why records failed: that of the first
+// which is not merely a consequence of another. nil if none failed, or all
+// were only kept back.
+func cause(records []*Record) error {
+	for _, r := range records {
+		if r.err != nil && !errors.Is(r.err, errUnsent) && !errors.Is(r.err, context.Canceled) {
+			return r.err
+		}
+	}
+	return nil
+}
+
+// spoilsClient tells whether a client that has seen err may never send again:
+// kgo keeps the first refusal of a producer id for good, and does not adopt
+// the new id of a topic that was deleted and created again.
+func spoilsClient(err error) bool {
+	code, ok := errors.AsType[*kerr.Error](err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case kerr.UnknownTopicID, kerr.InconsistentTopicID,
+		kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping,
+		kerr.UnsupportedVersion, kerr.InvalidRequest:
+		return true
+	}
+	return false
+}
+
+// isLogin tells whether Kafka refused our credentials.
+func isLogin(err error) bool {
+	code, _ := errors.AsType[*kerr.Error](err)
+	switch code {
+	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState:
+		return true
+	}
+	return false
+}
+
+// describe tells an operator what err means for topic and what to do about it.
+func describe(topic string, err error) string {
+	if isLogin(err) {
+		return fmt.Sprintf("Kafka refuses to log us in: check the SASL mechanism, user name and password (%v)", err)
+	}
+	code, _ := errors.AsType[*kerr.Error](err)
+	switch code {
+	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
+		return fmt.Sprintf("topic %q does not exist: create it, or name another", topic)
+	case kerr.TopicAuthorizationFailed:
+		return fmt.Sprintf("no right to write to topic %q: allow this user WRITE and DESCRIBE on it", topic)
+	case kerr.ClusterAuthorizationFailed:
+		return fmt.Sprintf("no right to produce to topic %q with idempotence: allow this user IDEMPOTENT_WRITE on the cluster", topic)
+	case kerr.InvalidTopicException:
+		return fmt.Sprintf("topic %q has a name that Kafka does not allow: name another", topic)
+	case kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend:
+		return fmt.Sprintf("topic %q has fewer in-sync replicas than min.insync.replicas asks for: bring its brokers back", topic)
+	case kerr.LeaderNotAvailable, kerr.NotLeaderForPartition:
+		return fmt.Sprintf("topic %q has a partition without a leader: bring its brokers back", topic)
+	case kerr.UnsupportedCompressionType:
+		return fmt.Sprintf("the brokers of topic %q do not know this compression: choose another", topic)
+	}
+	return fmt.Sprintf("topic %q: %v", topic, err)
+}

@@ -1,0 +1,221 @@
+package shipper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	// soloBatchBytes lets any record into a batch that a broker might take:
+	// one that is over the limit may be under it once compressed. Brokers
+	// cut connections at 100 MiB (socket.request.max.bytes).
+	soloBatchBytes = 64 << 20
+	// batchOverhead and recordOverhead are bounds for the bytes that Kafka's
+	// format adds: the header of a batch, and lengths and deltas of a record.
+	batchOverhead  = 65
+	recordOverhead = 36
+	headerOverhead = 10
+	// corruptTries is how often a lone record has to be called corrupt: once
+	// can be a damaged transfer.
+	corruptTries = 3
+)
+
+// solo is the client for trying suspects. One lane uses it at a time, so
+// nothing of another lane can be in a batch that is refused.
+type solo struct {
+	turn chan struct{} // holds a token while a lane has its turn
+
+	mu     sync.Mutex // guards what follows
+	client *kgo.Client
+	closed bool
+}
+
+// acquire waits for the turn. It fails only if ctx ends first.
+func (s *solo) acquire(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *solo) release() { <-s.turn }
+
+// get returns the client, made when first needed. Call it only in turn.
+func (s *solo) get(o Options, hook kgo.Hook) (*kgo.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, kgo.ErrClientClosed
+	}
+	if s.client != nil {
+		return s.client, nil
+	}
+	o.Linger = 0 // each try is waited for
+	opts, err := producerOpts(o, func(string) int32 { return soloBatchBytes })
+	if err != nil {
+		return nil, err
+	}
+	s.client, err = newClient(opts, hook)
+	return s.client, err
+}
+
+// drop closes a client that cannot be used any more. Call it only in turn.
+func (s *solo) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		s.client.Close()
+		s.client = nil
+	}
+}
+
+// close ends the client for good, and with it what is being tried.
+func (s *solo) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// isolate settles records, one of which may be unacceptable: it sends them in
+// order, in ever smaller groups where they are refused, and makes a dead
+// letter of what is refused alone. It returns early when the Producer closes.
+func (p *Producer) isolate(l *lane, records []*Record) {
+	if p.solo.acquire(p.ctx) != nil {
+		return
+	}
+	defer p.solo.release()
+	rest := records
+	suspects := 0 // one of that many at the front was refused, if not 0
+	refusals := 0 // of the first one, when alone
+	failures := 0 // in a row, that are no record's fault
+	for len(rest) > 0 && p.ctx.Err() == nil {
+		client, err := p.solo.get(p.opts, &p.brokers)
+		if err != nil {
+			return // closed; the options were good for the first client
+		}
+		p.limits.refresh(p.ctx, client, l.topic)
+		n, size := p.group(l.topic, rest)
+		if suspects > 0 {
+			n = min(n, max(suspects/2, 1))
+		}
+		if err = p.surelyTooLarge(l.topic, rest[:n]); err == nil {
+			send(client, l.stream.id, rest[:n])
+			err = cause(rest[:n])
+		}
+		tried := len(unsettled(rest[:n]))
+		switch {
+		case tried == 0:
+			suspects = max(suspects-n, 0)
+			refusals, failures = 0, 0
+		case err == nil: // only kept back; sent again with the next group
+		case classify(err) == isolate && n > 1:
+			suspects = tried
+			if errors.Is(err, kerr.MessageTooLarge) && tried == n {
+				p.limits.refused(l.topic, size)
+			}
+		case classify(err) == isolate:
+			refusals++
+			if !errors.Is(err, kerr.CorruptMessage) || refusals >= corruptTries {
+				if !p.bury(l, rest[0], err) {
+					return
+				}
+				suspects, refusals = 0, 0
+			}
+		case classify(err) == stop:
+			return
+		default:
+			failures++
+			p.setTrouble(l, err)
+			if spoilsClient(err) {
+				p.solo.drop()
+			}
+			if !sleep(p.ctx, p.tune.backoff(failures)) {
+				return
+			}
+		}
+		rest = unsettled(rest)
+		p.settleQueue(l)
+	}
+}
+
+// group is how many of rest, at least one, fit into one batch of the topic
+// even if they cannot be compressed, and that batch's size.
+func (p *Producer) group(topic string, rest []*Record) (n, size int) {
+	limit := int(p.limits.batchMax(topic))
+	size = batchOverhead
+	for i, r := range rest {
+		more := recordSize(r)
+		if size+more > limit && i > 0 {
+			return i, size
+		}
+		size += more
+	}
+	return len(rest), size
+}
+
+// recordSize is a bound for the bytes of r in a batch without compression.
+func recordSize(r *Record) int {
+	n := recordOverhead + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += headerOverhead + len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+// surelyTooLarge returns an error if records is one record that the topic
+// cannot take, as far as that is known, so that it need not be sent to learn
+// so. The limit is for the compressed batch, hence it compresses.
+func (p *Producer) surelyTooLarge(topic string, records []*Record) error {
+	limit := int(p.limits.known(topic))
+	if limit == 0 || len(records) != 1 {
+		return nil
+	}
+	r := records[0]
+	if len(r.Value) <= limit {
+		return nil
+	}
+	size := len(r.Value)
+	if compressor, err := kgo.DefaultCompressor(codec(p.opts.Compression)); err == nil && compressor != nil {
+		var buf bytes.Buffer
+		if small, _ := compressor.Compress(&buf, r.Value); small != nil {
+			size = min(size, len(small))
+		}
+	}
+	// The value alone compresses to about what it takes in its batch; leave
+	// the doubtful cases to the broker.
+	if size <= limit+limit/8 {
+		return nil
+	}
+	r.err = fmt.Errorf("%w: %d bytes, %d compressed, topic %q takes %d (max.message.bytes)",
+		kerr.MessageTooLarge, len(r.Value), size, topic, limit)
+	return r.err
+}
+
+// bury makes r a dead letter, trying until that is on disk. It reports false
+// if the Producer was closed before.
+func (p *Producer) bury(l *lane, r *Record, reason error) bool {
+	letter := p.letter(l, r, reason)
+	for failures := 1; ; failures++ {
+		err := p.letters.add(letter)
+		if err == nil {
+			r.err = nil
+			p.opts.Log.Warn("record can never be accepted, it is a dead letter now", "topic", l.topic, "path", letter.Path,
+				"offset", letter.Offset, "length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
+			return true
+		}
+		if !sleep(p.ctx, p.tune.backoff(failures)) {
+			return false
+		}
+	}
+}

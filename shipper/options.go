@@ -1,0 +1,147 @@
+package shipper
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// Values that stand in for zero fields of Options and ConsumeOptions.
+const (
+	DefaultClientID    = "shiplog"
+	DefaultCompression = "lz4"
+	DefaultLinger      = 10 * time.Millisecond
+	DefaultMemoryLimit = 64 << 20
+)
+
+// maxBatchBytes bounds a Kafka batch before compression. It stays below the
+// default of a topic's max.message.bytes, 1 048 588.
+const maxBatchBytes = 1_000_000
+
+// Options says where and how a Producer sends. All of it is read by
+// NewProducer; nothing of it is changed.
+type Options struct {
+	// Brokers are the addresses to start from, host:port; at least one.
+	Brokers []string
+	// Topic is for records that name none. It may be empty if all name one.
+	Topic string
+	// ClientID is what brokers write into their logs and quotas; "" is DefaultClientID.
+	ClientID string
+	// Compression is one of Compressions; "" is DefaultCompression.
+	Compression string
+	// Linger is how long a batch waits for more records before it is sent;
+	// 0 is DefaultLinger, less than 0 is no waiting. At most a minute.
+	Linger time.Duration
+	// MemoryLimit bounds the sum of Batch.Bytes that is not settled yet, in
+	// bytes; 0 is DefaultMemoryLimit.
+	MemoryLimit int64
+	// TLS, if not nil, encrypts all connections.
+	TLS *tls.Config
+	// SASL, if not nil, authenticates all connections.
+	SASL *SASL
+	// DeadLetterPath is the file for records that Kafka can never accept. It
+	// and its directory are created when first needed. Must be set.
+	DeadLetterPath string
+	// Log gets what an operator cares for; nil discards it.
+	Log *slog.Logger
+}
+
+// SASL is how a client proves who it is.
+type SASL struct {
+	// Mechanism is one of SASLMechanisms.
+	Mechanism string
+	// Username is the account.
+	Username string
+	// Password is asked at each new connection, from any goroutine, so that a
+	// changed password needs no restart. It is never logged.
+	Password func() (string, error)
+}
+
+// Compressions lists what Options.Compression may be.
+func Compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
+
+// SASLMechanisms lists what SASL.Mechanism may be.
+func SASLMechanisms() []string { return []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
+
+func (o Options) withDefaults() (Options, error) {
+	if o.ClientID == "" {
+		o.ClientID = DefaultClientID
+	}
+	if o.Compression == "" {
+		o.Compression = DefaultCompression
+	}
+	switch {
+	case o.Linger == 0:
+		o.Linger = DefaultLinger
+	case o.Linger < 0:
+		o.Linger = 0
+	}
+	if o.MemoryLimit == 0 {
+		o.MemoryLimit = DefaultMemoryLimit
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	var errs []error
+	if len(o.Brokers) == 0 {
+		errs = append(errs, errors.New("no broker named: give at least one host:port"))
+	}
+	if o.MemoryLimit < 0 {
+		errs = append(errs, fmt.Errorf("memory limit %d is negative: give a number of bytes", o.MemoryLimit))
+	}
+	if o.DeadLetterPath == "" {
+		errs = append(errs, errors.New("no dead letter file named: give a path"))
+	}
+	if !slices.Contains(Compressions(), o.Compression) {
+		errs = append(errs, fmt.Errorf("compression %q is none of %v", o.Compression, Compressions()))
+	}
+	return o, errors.Join(errs...)
+}
+
+// codec returns the kgo codec of a name that withDefaults has checked.
+func codec(name string) kgo.CompressionCodec {
+	switch name {
+	case "gzip":
+		return kgo.GzipCompression()
+	case "snappy":
+		return kgo.SnappyCompression()
+	case "lz4":
+		return kgo.Lz4Compression()
+	case "zstd":
+		return kgo.ZstdCompression()
+	}
+	return kgo.NoCompression()
+}
+
+// mechanism turns s into what kgo wants.
+func (s *SASL) mechanism() (sasl.Mechanism, error) {
+	if s.Password == nil {
+		return nil, errors.New("SASL has no password")
+	}
+	switch s.Mechanism {
+	case "PLAIN":
+		return plain.Plain(func(context.Context) (plain.Auth, error) {
+			pass, err := s.Password()
+			return plain.Auth{User: s.Username, Pass: pass}, err
+		}), nil
+	case "SCRAM-SHA-256":
+		return scram.Sha256(s.scramAuth), nil
+	case "SCRAM-SHA-512":
+		return scram.Sha512(s.scramAuth), nil
+	}
+	return nil, fmt.Errorf("SASL mechanism %q is none of %v", s.Mechanism, SASLMechanisms())
+}
+
+func (s *SASL) scramAuth(context.Context) (scram.Auth, error) {
+	pass, err := s.Password()
+	return scram.Auth{User: s.Username, Pass: pass}, err
+}

@@ -1,0 +1,145 @@
+package shipper
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// sequence is the way of one lane's records into one client. It lets them in
+// only as a prefix: once one of them has failed, no later one gets in, so that
+// all that failed can be sent again in the old order.
+//
+// It is the context of its records. That is how the partitioner and the gate,
+// which kgo calls with a record only, find it; and when it ends, kgo drops
+// what it has not sent yet.
+type sequence struct {
+	context.Context
+	end    context.CancelFunc
+	stream uint64
+	broken atomic.Bool
+
+	handed int32 // number of the next record; owned by the goroutine that hands over
+
+	// Guarded by kgo's lock on the partitioner of the sequence's only topic.
+	entered int32 // number of the only record that may enter next
+	opened  bool  // the record being partitioned begins a new batch
+}
+
+func newSequence(stream uint64) *sequence {
+	s := &sequence{stream: stream}
+	s.Context, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// produce hands r over to client. The number is carried where kgo later puts
+// the partition. It must not be called while holding a lock that a promise
+// could need, see gate.
+func (s *sequence) produce(client *kgo.Client, r *kgo.Record, promise func(*kgo.Record, error)) {
+	r.Context = s
+	r.Partition = s.handed
+	s.handed++
+	client.Produce(s, r, promise)
+}
+
+// fail lets nothing more in. It reports whether it was the first to do so.
+func (s *sequence) fail() bool {
+	if s.broken.Swap(true) {
+		return false
+	}
+	s.end()
+	return true
+}
+
+// partitioner gives a record with a key to the partition that the Java client
+// would choose (murmur2), and one without to the partition of its stream.
+type partitioner struct{}
+
+// ForTopic implements kgo.Partitioner.
+func (partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	return &topicPartitioner{keyed: kgo.StickyKeyPartitioner(nil).ForTopic(topic)}
+}
+
+// topicPartitioner also refuses records that would overtake one that failed.
+// kgo calls its methods, the buffering and the gate for one record after the
+// other, under one lock, because it has OnNewBatch.
+type topicPartitioner struct {
+	keyed kgo.TopicPartitioner
+	last  *sequence // of the last record seen
+	again bool      // the next call is for the same record as the last
+}
+
+// refused is no partition: kgo fails the record.
+const refused = -1
+
+// RequiresConsistency implements kgo.TopicPartitioner: a stream must not
+// change its partition because that partition has no leader at the moment.
+func (*topicPartitioner) RequiresConsistency(*kgo.Record) bool { return true }
+
+// OnNewBatch implements kgo.TopicPartitionerOnNewBatch. kgo calls it between
+// two calls of Partition for the same record.
+func (t *topicPartitioner) OnNewBatch() {
+	t.last.opened = true
+	t.again = true
+}
+
+// Partition implements kgo.TopicPartitioner.
+func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
+	s := r.Context.(*sequence)
+	t.last = s
+	// In the second call for a record its number is overwritten already.
+	inTurn := t.again || r.Partition == s.entered
+	t.again = false
+	if s.broken.Load() || !inTurn {
+		return refused
+	}
+	if r.Key != nil {
+		return t.keyed.Partition(r, n)
+	}
+	return streamPartition(s.stream, n)
+}
+
+// streamPartition spreads streams over n partitions, the same way in every run.
+func streamPartition(stream uint64, n int) int {
+	var b [8]byte
+	for i := range b {
+		b[i] = byte(stream >> (8 * i))
+	}
+	return int(xxhash.Sum64(b[:]) % uint64(n))
+}
+
+// gate makes a sequence learn of a failure before anything behind it is sent.
+//
+// When Kafka refuses a batch, kgo fails all that is buffered for the
+// partition, but our promises are called later, by another goroutine. What is
+// handed over in between would open a new batch, and overtake. So for the
+// first record of each batch, while kgo still holds the partition's lock and
+// cannot send it, the gate waits until all promises so far were called. If one
+// of them broke the record's sequence, kgo finds its context ended and fails
+// the new batch instead of sending it. Records that join the batch later are
+// refused by Partition, which sees the broken sequence too.
+type gate struct{ client *kgo.Client }
+
+// OnNewClient implements kgo.HookNewClient.
+func (g *gate) OnNewClient(client *kgo.Client) { g.client = client }
+
+// OnProduceRecordPartitioned implements kgo.HookProduceRecordPartitioned. kgo
+// calls it with the record in its batch and the partition locked.
+func (g *gate) OnProduceRecordPartitioned(r *kgo.Record, _ int32) {
+	s := r.Context.(*sequence)
+	s.entered++
+	if !s.opened {
+		return
+	}
+	s.opened = false
+	// kgo calls promises one after the other, in the order of the outcomes.
+	// A record without a topic fails at once, so its promise is the last of
+	// all that are due.
+	reached := make(chan struct{})
+	marker := &kgo.Record{Timestamp: time.Unix(0, 0)}
+	g.client.Produce(context.Background(), marker, func(*kgo.Record, error) { close(reached) })
+	<-reached
+}

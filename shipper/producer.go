@@ -1,0 +1,333 @@
+package shipper
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
+)
+
+// Producer sends batches to Kafka until each record is acknowledged by all
+// in-sync replicas, or is a dead letter. All methods may be called
+// concurrently.
+type Producer struct {
+	opts   Options
+	done   func(*Batch)
+	budget *semaphore.Weighted
+	tune   tuning
+
+	brokers brokers
+	limits  limits
+	letters deadLetters
+	faults  faults
+	solo    solo
+
+	ctx    context.Context // ends what waits: back-offs, probes
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // recoveries, the watch, closing clients
+
+	// mu guards what follows, and all streams, lanes and open batches. It is
+	// never held while calling kgo or done: the gate waits, under kgo's locks,
+	// for promises, and these take mu.
+	mu       sync.Mutex
+	quiet    *sync.Cond // inFlight has become 0
+	streams  map[uint64]*stream
+	sessions map[*session]struct{}
+	current  *session
+	open     batchList
+	spans    uint64 // numbers given
+	inFlight int    // spans
+	records  int    // of open batches
+	charged  int64  // bytes of open batches
+	lastAck  time.Time
+	closing  bool          // no Produce any more
+	stopped  bool          // no goroutine is started any more
+	drained  chan struct{} // closed when closing and no batch is open
+}
+
+// tuning is what tests make faster.
+type tuning struct {
+	tick    time.Duration // between two looks of the watch
+	stalled time.Duration // without progress that long, the watch asks why
+	ask     time.Duration // bounds that question
+	backoff func(failures int) time.Duration
+}
+
+// NewProducer makes a Producer. It dials nothing: brokers may be down when a
+// host boots. It fails only for options that can never work.
+//
+// done is called exactly once for each batch that Produce took over, from any
+// goroutine, possibly before that Produce has returned. No lock is held, but
+// all other acknowledgements, and calls of Produce, wait for it: it must not
+// block, must not call Produce or Close, and must not need a lock that is held
+// while calling them.
+func NewProducer(o Options, done func(*Batch)) (*Producer, error) {
+	return newProducer(o, done, tuning{tick: time.Second, stalled: 3 * time.Second, ask: askTimeout, backoff: backoff})
+}
+
+func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("kafka producer: %w", err)
+	}
+	p := &Producer{
+		opts:     o,
+		done:     done,
+		budget:   semaphore.NewWeighted(o.MemoryLimit),
+		tune:     tune,
+		brokers:  brokers{log: o.Log},
+		letters:  deadLetters{path: o.DeadLetterPath},
+		faults:   faults{log: o.Log},
+		solo:     solo{turn: make(chan struct{}, 1)},
+		streams:  make(map[uint64]*stream),
+		sessions: make(map[*session]struct{}),
+		drained:  make(chan struct{}),
+	}
+	p.quiet = sync.NewCond(&p.mu)
+	if p.current, err = p.newSession(); err != nil {
+		return nil, fmt.Errorf("kafka producer: %w", err)
+	}
+	p.sessions[p.current] = struct{}{}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.watch)
+	return p, nil
+}
+
+// Produce takes b over. It blocks while the memory budget is used up, and
+// fails only if ctx ends first, or after Close; then b is untouched and the
+// caller's. For one stream, calls must follow one another. A batch without
+// records is done at once.
+func (p *Producer) Produce(ctx context.Context, b *Batch) error {
+	// A batch larger than the whole budget goes when nothing else does.
+	charge := min(max(b.Bytes, 0), p.opts.MemoryLimit)
+	if err := p.budget.Acquire(ctx, charge); err != nil {
+		return fmt.Errorf("wait for memory to send %d records of %s: %w", len(b.Records), b.Path, err)
+	}
+	more, ok := p.accept(b, charge)
+	if !ok {
+		p.budget.Release(charge)
+		return ErrClosed
+	}
+	if len(b.Records) == 0 {
+		p.report(b)
+		return nil
+	}
+	// After the last dispatch b may be settled, and the caller's again.
+	p.dispatch(&b.first)
+	for _, s := range more {
+		p.dispatch(s)
+	}
+	return nil
+}
+
+// accept enters b into the books and divides it into spans, the first of
+// which is b.first.
+func (p *Producer) accept(b *Batch, charge int64) (more []*span, ok bool) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return nil, false
+	}
+	b.charge, b.accepted, b.settled, b.spans = charge, now, 0, 0
+	if len(b.Records) == 0 {
+		return nil, true
+	}
+	for from := 0; from < len(b.Records); {
+		topic, to := p.run(b.Records, from)
+		s := &b.first
+		if b.spans > 0 {
+			s = new(span)
+			more = append(more, s)
+		}
+		l := p.laneLocked(b.Stream, topic, now)
+		if l.session == nil {
+			l.progress = now
+		}
+		p.spans++
+		b.spans++
+		s.batch, s.lane, s.number, s.records = b, l, p.spans, b.Records[from:to]
+		s.hint, s.clean = 0, 0
+		s.failed.Store(false)
+		from = to
+	}
+	st := p.streams[b.Stream]
+	st.held += b.charge
+	st.batches++
+	p.records += len(b.Records)
+	p.charged += b.charge
+	p.open.push(b)
+	return more, true
+}
+
+// run finds how far the records from index from on go to one topic. It also
+// clears what an earlier use of the records left in them.
+func (p *Producer) run(records []Record, from int) (topic string, to int) {
+	for to = from; to < len(records); to++ {
+		r := &records[to]
+		if r.Topic == "" {
+			r.Topic = p.opts.Topic
+		}
+		if to == from {
+			topic = r.Topic
+		}
+		if r.Topic != topic {
+			break
+		}
+		r.err = nil
+	}
+	return topic, to
+}
+
+// settleLocked settles s and returns its batch if that was the last span.
+func (p *Producer) settleLocked(s *span, now time.Time) *Batch {
+	s.lane.progress = now
+	p.lastAck = now
+	b := s.batch
+	if b.spans--; b.spans > 0 {
+		return nil
+	}
+	b.settled = len(b.Records)
+	p.removeLocked(b)
+	return b
+}
+
+// removeLocked takes b out of the books. It must then be reported.
+func (p *Producer) removeLocked(b *Batch) {
+	st := p.streams[b.Stream]
+	st.held -= b.charge
+	st.batches--
+	p.records -= len(b.Records)
+	p.charged -= b.charge
+	p.open.remove(b)
+	if p.closing && p.open.first == nil {
+		close(p.drained)
+	}
+}
+
+// report gives b, if there is one, back to the caller.
+func (p *Producer) report(b *Batch) {
+	if b == nil {
+		return
+	}
+	charge := b.charge // b may be used again as soon as done was called
+	p.done(b)
+	p.budget.Release(charge)
+}
+
+// Admit reports whether the stream should read on. It is false while one of
+// its lanes is failing, or while it holds more than half of the budget: the
+// memory is for the others then. It is cheap; ask once per block.
+func (p *Producer) Admit(stream uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := p.streams[stream]
+	return st == nil || st.failing == 0 && st.held*2 <= p.opts.MemoryLimit
+}
+
+// Close waits for what is in flight until ctx ends. Then done is called for
+// every batch that was not reported yet, with Settled() < len(Records), and
+// ErrNotDrained is returned. When Close returns, all goroutines have ended and
+// done will not be called again. Only the first call does anything.
+func (p *Producer) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closing = true
+	if p.open.first == nil {
+		close(p.drained)
+	}
+	client := p.current.client
+	p.wg.Go(func() { _ = client.Flush(ctx) }) // ends the linger; what it waits for, we wait for below
+	p.mu.Unlock()
+
+	select {
+	case <-p.drained:
+	case <-ctx.Done():
+	}
+	p.shutDown()
+	left := p.takeOpen()
+	records := 0
+	for _, b := range left {
+		b.countSettled()
+		records += len(b.Records) - b.settled
+		p.report(b)
+	}
+	err := p.letters.close()
+	if len(left) > 0 {
+		return fmt.Errorf("%w: %d records in %d batches are left, they have to be read again: %w",
+			ErrNotDrained, records, len(left), context.Cause(ctx))
+	}
+	return err
+}
+
+// shutDown ends all goroutines and clients and waits for all promises.
+func (p *Producer) shutDown() {
+	p.mu.Lock()
+	p.stopped = true
+	var clients []*kgo.Client
+	for s := range p.sessions {
+		clients = append(clients, s.client)
+	}
+	p.mu.Unlock()
+	p.cancel()
+	for _, c := range clients {
+		c.Close()
+	}
+	p.solo.close()
+	p.wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.inFlight > 0 {
+		p.quiet.Wait()
+	}
+}
+
+// takeOpen empties the books.
+func (p *Producer) takeOpen() []*Batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var left []*Batch
+	for b := p.open.first; b != nil; b = p.open.first {
+		left = append(left, b)
+		p.open.remove(b)
+	}
+	for _, st := range p.streams {
+		for _, l := range st.lanes {
+			l.seq.end()
+		}
+	}
+	return left
+}
+
+// batchList is a list of batches in the order of their acceptance.
+type batchList struct{ first, last *Batch }
+
+func (l *batchList) push(b *Batch) {
+	b.prev, b.next = l.last, nil
+	if l.last == nil {
+		l.first = b
+	} else {
+		l.last.next = b
+	}
+	l.last = b
+}
+
+func (l *batchList) remove(b *Batch) {
+	if b.prev == nil {
+		l.first = b.next
+	} else {
+		b.prev.next = b.next
+	}
+	if b.next == nil {
+		l.last = b.prev
+	} else {
+		b.next.prev = b.prev
+	}
+	b.prev, b.next = nil, nil
+}

@@ -1,0 +1,105 @@
+package shipper
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// session is one kgo client and who uses it. A client that can never send
+// again, or that cuts batches too large for a topic, is replaced: lanes move
+// to the new one when nothing of theirs is in flight.
+type session struct {
+	client *kgo.Client
+	born   time.Time
+	lanes  int // that may have records in the client; guarded by Producer.mu
+
+	mu    sync.Mutex
+	sizes map[string]int32 // the largest batch, per topic; never changed
+}
+
+// minSessionAge keeps many failing lanes from making a client each.
+const minSessionAge = time.Second
+
+func (p *Producer) newSession() (*session, error) {
+	s := &session{born: time.Now(), sizes: make(map[string]int32)}
+	opts, err := producerOpts(p.opts, func(topic string) int32 {
+		limit := p.limits.batchMax(topic)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		// kgo asks at each update of its metadata, but keeps to the first
+		// answer for partitions that it knows.
+		if _, ok := s.sizes[topic]; !ok {
+			s.sizes[topic] = limit
+		}
+		return s.sizes[topic]
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.client, err = newClient(opts, &p.brokers)
+	return s, err
+}
+
+// batchSizes returns the largest batch per topic that the client was told of.
+func (s *session) batchSizes() map[string]int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.sizes)
+}
+
+// renew replaces old, unless that was done already or was done just now.
+func (p *Producer) renew(old *session, why string) {
+	if time.Since(old.born) < minSessionAge {
+		return
+	}
+	fresh, err := p.newSession()
+	if err != nil {
+		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one", "error", err)
+		return
+	}
+	p.mu.Lock()
+	if p.current != old || p.stopped {
+		p.mu.Unlock()
+		fresh.client.Close()
+		return
+	}
+	p.current = fresh
+	p.sessions[fresh] = struct{}{}
+	p.closeUnusedLocked(old)
+	p.mu.Unlock()
+	p.opts.Log.Info("made a new Kafka client", "reason", why)
+}
+
+// attachLocked puts l, which has nothing in flight, on the current session.
+func (p *Producer) attachLocked(l *lane) {
+	if l.session == p.current {
+		return
+	}
+	p.detachLocked(l)
+	l.session = p.current
+	l.session.lanes++
+}
+
+func (p *Producer) detachLocked(l *lane) {
+	if l.session == nil {
+		return
+	}
+	old := l.session
+	l.session = nil
+	old.lanes--
+	p.closeUnusedLocked(old)
+}
+
+// closeUnusedLocked closes s if it was replaced and no lane is left on it.
+func (p *Producer) closeUnusedLocked(s *session) {
+	if s == p.current || s.lanes > 0 || p.stopped {
+		return
+	}
+	if _, ok := p.sessions[s]; ok {
+		delete(p.sessions, s)
+		p.wg.Go(s.client.Close)
+	}
+}

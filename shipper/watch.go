@@ -1,0 +1,164 @@
+package shipper
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// watch looks at the Producer now and then, until Close: kgo waits in silence
+// for a missing topic or an unreachable leader, so somebody has to ask why
+// nothing arrives.
+func (p *Producer) watch() {
+	ticker := time.NewTicker(p.tune.tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-p.ctx.Done():
+			return
+		}
+		p.forgetIdle(time.Now())
+		p.checkSizes()
+		v := p.look(time.Now())
+		found := make(map[string]string)
+		for topic, err := range v.trouble {
+			found["topic "+topic] = describe(topic, err)
+		}
+		if _, err := p.letters.state(); err != nil {
+			found["dead letters"] = err.Error()
+		}
+		p.probe(v, found)
+		if p.ctx.Err() == nil {
+			p.faults.update(found, v.waiting, time.Now())
+		}
+	}
+}
+
+// view is what the watch needs of the Producer's state.
+type view struct {
+	client  *kgo.Client
+	waiting int64                    // bytes in flight
+	trouble map[string]error         // by topic, what its failing lanes died of
+	stalled map[string]time.Duration // by topic, how long nothing was acknowledged, where that is too long
+}
+
+func (p *Producer) look(now time.Time) view {
+	v := view{trouble: make(map[string]error), stalled: make(map[string]time.Duration)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v.client, v.waiting = p.current.client, p.charged
+	for _, st := range p.streams {
+		for _, l := range st.lanes {
+			switch since := now.Sub(l.progress); {
+			case l.session == nil: // empty
+			case l.trouble != nil:
+				v.trouble[l.topic] = l.trouble
+			case since >= p.tune.stalled:
+				v.stalled[l.topic] = max(v.stalled[l.topic], since)
+			}
+		}
+	}
+	return v
+}
+
+// probe asks Kafka about the stalled topics of v and adds what it finds.
+func (p *Producer) probe(v view, found map[string]string) {
+	if len(v.stalled) == 0 {
+		return
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	for topic := range v.stalled {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(topic)
+		req.Topics = append(req.Topics, t)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, p.tune.ask)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, v.client)
+	if err != nil {
+		found["kafka"] = p.describeUnreachable(err)
+		return
+	}
+	for _, t := range resp.Topics {
+		if t.Topic == nil {
+			continue
+		}
+		key := "topic " + *t.Topic
+		err := kerr.ErrorForCode(t.ErrorCode)
+		for i := 0; err == nil && i < len(t.Partitions); i++ {
+			err = kerr.ErrorForCode(t.Partitions[i].ErrorCode)
+		}
+		switch {
+		case err != nil:
+			found[key] = describe(*t.Topic, err)
+		case found[key] == "":
+			found[key] = fmt.Sprintf("topic %q: Kafka has acknowledged nothing for %s%s",
+				*t.Topic, v.stalled[*t.Topic].Round(time.Second), p.describeLeaders(t.Partitions))
+		}
+	}
+}
+
+// describeUnreachable tells why no broker answers.
+func (p *Producer) describeUnreachable(err error) string {
+	if isLogin(err) {
+		return describe("", err)
+	}
+	why := []string{}
+	for _, b := range p.brokers.list() {
+		if b.State == BrokerUnreachable {
+			why = append(why, fmt.Sprintf("%s: %s", b.Addr, b.LastError))
+		}
+	}
+	if len(why) == 0 {
+		why = append(why, err.Error())
+	}
+	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s)",
+		strings.Join(p.opts.Brokers, ", "), strings.Join(why, "; "))
+}
+
+// describeLeaders names the leaders that cannot be reached: addresses that
+// brokers advertise may be closed to us though those we started from are not.
+func (p *Producer) describeLeaders(partitions []kmsg.MetadataResponseTopicPartition) string {
+	leaders := make(map[int32]bool)
+	for _, part := range partitions {
+		leaders[part.Leader] = true
+	}
+	var why []string
+	for _, b := range p.brokers.list() {
+		if b.State == BrokerUnreachable && leaders[b.ID] {
+			why = append(why, fmt.Sprintf("broker %d at %s cannot be reached: %s", b.ID, b.Addr, b.LastError))
+		}
+	}
+	if len(why) == 0 {
+		return ": its brokers accept the connection but do not answer"
+	}
+	return ": " + strings.Join(why, "; ") + "; open the way to it, or correct its advertised.listeners"
+}
+
+// checkSizes learns the limits of the topics in use, and replaces a client
+// that makes batches too large for one of them.
+func (p *Producer) checkSizes() {
+	p.mu.Lock()
+	s := p.current
+	answered := !p.lastAck.IsZero()
+	p.mu.Unlock()
+	if !answered {
+		return // Kafka has not been reached yet; do not wait for it here
+	}
+	sizes := s.batchSizes()
+	p.limits.refresh(p.ctx, s.client, slices.Collect(maps.Keys(sizes))...)
+	for topic, size := range sizes {
+		if limit := p.limits.batchMax(topic); limit < size {
+			p.renew(s, fmt.Sprintf("topic %q takes batches of %d bytes only", topic, limit))
+			return
+		}
+	}
+}

@@ -138,6 +138,7 @@ func (a *Agent) build() error {
 	if a.tailer, err = tailer.New(to); err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
+	pipe.nudge = a.tailer.Nudge
 	a.handler = pipe.handle
 	return nil
 }

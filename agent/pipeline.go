@@ -53,6 +53,7 @@ type pipeline struct {
 	producer *shipper.Producer
 	ledger   *ledger
 	counts   *counts
+	nudge    func() // there is room again
 	scratch  sync.Pool // of *envelope.Envelope
 	pool     sync.Pool // of *shipment
 }
@@ -225,6 +226,7 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 	p.counts.acked(batch.Records[:n])
 	p.ledger.settled(s.block, end)
 	p.recycle(s)
+	p.nudge()
 }
 
 // keep bounds what one shipment may keep for the next.

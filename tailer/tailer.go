@@ -102,7 +102,8 @@ const (
 	wakeDelay = 5 * time.Millisecond
 	// watchInterval is how often rotated files are looked at while they are new.
 	watchInterval = 200 * time.Millisecond
-	// heldInterval is how often a stream that was not admitted is asked for again.
+	// heldInterval is how often a stream that was not admitted is asked for
+	// again, beside Tailer.Nudge.
 	heldInterval = 20 * time.Millisecond
 )
 
@@ -140,6 +141,7 @@ type Tailer struct {
 	scanDone chan scan
 	looks    chan []missing
 	lookDone chan []found
+	nudged   chan struct{}
 
 	status statusBoard
 }
@@ -170,7 +172,7 @@ func New(o Options) (*Tailer, error) {
 		streams: map[uint64][]*file{}, watched: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
-		looks: make(chan []missing, 1), lookDone: make(chan []found, 1),
+		looks: make(chan []missing, 1), lookDone: make(chan []found, 1), nudged: make(chan struct{}, 1),
 	}
 	t.status.init()
 	for _, s := range o.Resume {
@@ -206,6 +208,15 @@ func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 		err = errors.Join(err, t.waker.close(), t.closeAll())
 	}()
 	return t.loop(ctx)
+}
+
+// Nudge tells that a stream which Options.Admit refused may be admitted now. It
+// may be called at any time from anywhere, and does not block.
+func (t *Tailer) Nudge() {
+	select {
+	case t.nudged <- struct{}{}:
+	default:
+	}
 }
 
 // work reads files, one turn at a time.
@@ -277,6 +288,8 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.answered(fs)
 		case e := <-t.waker.events():
 			t.event(e)
+		case <-t.nudged:
+			t.retryHeld()
 		case err := <-t.waker.errors():
 			t.watchFailed(err)
 		case <-wake.C:

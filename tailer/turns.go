@@ -54,6 +54,11 @@ func (t *Tailer) wakeAll() {
 			t.wakeNow(f)
 		}
 	}
+	t.retryHeld()
+}
+
+// retryHeld puts the files that were not admitted back into the queue.
+func (t *Tailer) retryHeld() {
 	t.ready = append(t.ready, t.held...)
 	t.held = t.held[:0]
 }

@@ -64,7 +64,7 @@ func (l *ledger) resume() []tailer.State {
 		out = append(out, tailer.State{
 			ID: id, Stream: e.Stream, Origin: e.Origin, Path: e.Path, Dev: e.Dev, Ino: e.Ino,
 			Head: tailer.Mark(e.Head), Offset: e.Offset, Tail: tailer.Mark(e.Tail),
-			Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(),
+			Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found,
 		})
 	}
 	return out
@@ -140,7 +140,7 @@ func (l *ledger) event(e tailer.Event) {
 		l.files[id] = a
 	}
 	a.entry.ID, a.entry.Stream, a.entry.Path, a.entry.Origin = uint64(id), s.Stream, s.Path, s.Origin
-	a.entry.Dev, a.entry.Ino, a.entry.Rotated = s.Dev, s.Ino, s.Rotated
+	a.entry.Dev, a.entry.Ino, a.entry.Rotated, a.entry.Found = s.Dev, s.Ino, s.Rotated, s.Found
 	if s.Seen.After(a.entry.Seen) {
 		a.entry.Seen = s.Seen
 	}

@@ -53,7 +53,7 @@ type pipeline struct {
 	producer *shipper.Producer
 	ledger   *ledger
 	counts   *counts
-	nudge    func() // there is room again
+	nudge    func()    // there is room again
 	scratch  sync.Pool // of *envelope.Envelope
 	pool     sync.Pool // of *shipment
 }

@@ -1,8 +1,10 @@
 package tailer
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,10 +21,12 @@ type file struct {
 	here               bool       // it is known where it lies
 	displaced          bool       // its name is another's now, or nobody's
 	finished           bool       // displaced, at its end and quiet: its successor may start
-	asked              bool       // it is being looked for, or was in vain
+	looking            bool       // it is being looked for
+	missed             bool       // it was looked for in vain
 	noted              *candidate // what a scan found while the file had its turn
 	lostName           bool       // a scan missed its name while it had its turn
 
+	found    int64 // when it was found first, unix nanoseconds; no two are equal
 	size     int64
 	mtime    time.Time
 	links    int
@@ -75,10 +79,12 @@ func (t *Tailer) resume(s State) {
 		id: s.ID, stream: s.Stream, input: input, origin: s.Origin, path: s.Path, limit: t.o.Inputs[input].MaxLineBytes,
 		key: fileKey{s.Dev, s.Ino}, off: s.Offset, searched: s.Offset, head: s.Head, tailMark: s.Tail, seen: s.Seen.UnixNano(),
 	}, size: s.Offset, displaced: s.Rotated}
-	if s.Gone {
-		f.asked = true // it was looked for in vain; it may yet come back
-	}
 	t.byID[s.ID] = f
+	f.found = s.Found.UnixNano()
+	t.lastFound = max(t.lastFound, f.found)
+	if f.missed = s.Gone; !s.Gone { // a file that is gone may come back, but holds nobody up
+		t.enterStream(f)
+	}
 	if f.src.key != (fileKey{}) {
 		t.byKey[f.src.key] = f
 	}
@@ -90,9 +96,11 @@ func (t *Tailer) register(origin, name, path string, input int, key fileKey, siz
 		id: t.newID(), stream: streamOf(origin), input: input, origin: origin, path: path, limit: t.o.Inputs[input].MaxLineBytes,
 		key: key, seen: now.UnixNano(),
 	}, name: name, size: size, here: true, grown: now, displaced: name == ""}
+	t.lastFound = max(now.UnixNano(), t.lastFound+1)
+	f.found = t.lastFound
 	t.byID[f.src.id] = f
 	t.place(f)
-	t.queueInStream(f)
+	t.enterStream(f)
 	return f
 }
 
@@ -118,8 +126,15 @@ func (t *Tailer) unplace(f *file) {
 	}
 }
 
-func (t *Tailer) queueInStream(f *file) {
-	t.streams[f.src.stream] = append(t.streams[f.src.stream], f)
+// enterStream puts a file where it belongs among those of its name: the order
+// in which they were found is the order in which they were written.
+func (t *Tailer) enterStream(f *file) {
+	fs := t.streams[f.src.stream]
+	if slices.Contains(fs, f) {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(fs, f.found, func(g *file, at int64) int { return cmp.Compare(g.found, at) })
+	t.streams[f.src.stream] = slices.Insert(fs, i, f)
 }
 
 // leaveStream takes a file out of its stream, so that those behind it may go on.
@@ -170,7 +185,7 @@ func (f *file) state() State {
 	}
 	return State{
 		ID: f.src.id, Stream: f.src.stream, Origin: f.src.origin, Path: f.src.path, Dev: f.src.key.dev, Ino: f.src.key.ino,
-		Head: f.src.head, Offset: f.src.off, Tail: tail, Rotated: f.displaced, Seen: time.Unix(0, f.src.seen), Gone: !f.here && f.asked,
+		Head: f.src.head, Offset: f.src.off, Tail: tail, Rotated: f.displaced, Seen: time.Unix(0, f.src.seen), Gone: !f.here && f.missed, Found: time.Unix(0, f.found),
 	}
 }
 

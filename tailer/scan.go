@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -95,7 +94,7 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) {
 	t.unplace(f)
 	f.name, f.src.path, f.src.key = name, path, key
-	f.here, f.asked, f.fault, f.grown = true, false, nil, now
+	f.here, f.missed, f.fault, f.grown = true, false, nil, now
 	f.displaced = name != f.src.origin
 	if f.displaced {
 		f.moved = now
@@ -104,23 +103,6 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 	t.place(f)
 	t.enterStream(f)
 	t.tell(Resumed, f, 0, nil)
-}
-
-// enterStream puts a resumed file where it belongs: rotated files stand before
-// the one that has the name.
-func (t *Tailer) enterStream(f *file) {
-	fs := t.streams[f.src.stream]
-	if slices.Contains(fs, f) {
-		return
-	}
-	i := len(fs)
-	for i > 0 && f.displaced && (!fs[i-1].displaced || fs[i-1].src.seen > f.src.seen) {
-		i--
-	}
-	fs = append(fs, nil)
-	copy(fs[i+1:], fs[i:])
-	fs[i] = f
-	t.streams[f.src.stream] = fs
 }
 
 // missNames displaces the files whose names lead nowhere, or to another file.
@@ -162,8 +144,8 @@ func (t *Tailer) displace(f *file, now time.Time) {
 
 // lookFor asks the finder where the file is.
 func (t *Tailer) lookFor(f *file) {
-	if !f.asked {
-		f.asked = true
+	if !f.looking {
+		f.looking = true
 		t.lost = append(t.lost, f.missing())
 	}
 }
@@ -175,7 +157,7 @@ func (t *Tailer) missResumed(time.Time) {
 		return
 	}
 	for _, f := range t.byID {
-		if !f.here && !f.asked {
+		if !f.here && !f.missed {
 			t.lookFor(f)
 		}
 	}
@@ -189,7 +171,7 @@ func (t *Tailer) unsettled(name string) bool {
 	}
 	dir := filepath.Dir(name)
 	for _, f := range t.byID {
-		if f.asked && (f.src.origin == name || (!f.here && filepath.Dir(f.src.path) == dir)) {
+		if f.looking && (f.src.origin == name || (!f.here && filepath.Dir(f.src.path) == dir)) {
 			return true
 		}
 	}
@@ -226,30 +208,41 @@ func (t *Tailer) answered(fs []found) {
 		if f == nil {
 			continue
 		}
+		f.looking = false
 		if f.busy { // it is open, so only its name is of interest: ask again
-			f.asked, f.lostName = false, true
+			f.lostName = true
 			continue
 		}
 		t.settle(f, r, now)
+	}
+	for _, r := range fs { // when all that were missing have their places
 		for _, g := range r.later {
-			if t.byKey[g.key] == nil {
-				n := t.register(f.src.origin, "", g.path, f.src.input, g.key, g.size, now)
-				n.moved = now
-				t.watched[n] = true
-				t.tell(Found, n, 0, nil)
-				t.wakeNow(n)
-			}
+			t.meetLater(g, r, now)
 		}
 	}
+}
+
+// meetLater takes up a rotated file that was never seen under its own name. A
+// missing file that had the same inode once does not count: if this were it,
+// it would have been found.
+func (t *Tailer) meetLater(g generation, r found, now time.Time) {
+	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
+		return
+	}
+	f := t.register(r.origin, "", g.path, g.input, g.key, g.size, now)
+	f.moved = now
+	t.watched[f] = true
+	t.tell(Found, f, 0, nil)
+	t.wakeNow(f)
 }
 
 // settle decides where a missing file is.
 func (t *Tailer) settle(f *file, r found, now time.Time) {
 	switch {
 	case r.path != "" && f.src.f != nil && r.key != f.src.key:
-		f.asked = false // a copy; the open file is the truth
+		// A copy: the open file is the truth.
 	case r.path != "":
-		if other := t.byKey[r.key]; other != nil && other != f {
+		if other := t.byKey[r.key]; other != nil && other != f && other.here {
 			if f.src.f == nil {
 				t.vanish(f)
 			}
@@ -259,14 +252,14 @@ func (t *Tailer) settle(f *file, r found, now time.Time) {
 			t.arrive(f, "", r.path, r.key, now)
 		} else {
 			t.unplace(f)
-			f.src.path, f.src.key, f.asked = r.path, r.key, false
+			f.src.path, f.src.key = r.path, r.key
 			t.place(f)
 			t.tell(Moved, f, 0, nil)
 		}
 		f.size = r.size
 		t.wakeNow(f)
 	case f.src.f != nil:
-		f.asked = false // deleted, or moved elsewhere: read on while it is open
+		// Deleted, or moved elsewhere: read on while it is open.
 	default:
 		t.vanish(f)
 	}
@@ -283,7 +276,7 @@ func (t *Tailer) vanish(f *file) {
 	if t.byPath[f.src.path] == f {
 		delete(t.byPath, f.src.path)
 	}
-	f.here, f.asked, f.finished = false, true, false
+	f.here, f.missed, f.finished = false, true, false
 	delete(t.watched, f)
 	t.tell(Vanished, f, lost, nil)
 	t.leaveStream(f)
@@ -309,11 +302,10 @@ func (t *Tailer) replace(f *file) {
 	unread := max(0, f.size-f.src.off)
 	t.shut(f)
 	t.unplace(f)
+	t.lookFor(f) // with its key: what took its place may have been renamed since
 	f.name, f.src.key, f.size = "", fileKey{}, f.src.off
 	f.displaced, f.here = true, false
 	t.tell(Replaced, f, unread, nil)
-	f.asked = false
-	t.lookFor(f)
 	t.rescan = true
 }
 

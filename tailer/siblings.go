@@ -25,10 +25,11 @@ type missing struct {
 
 // found is the answer to a missing file.
 type found struct {
-	id   FileID
-	path string // "" where it is nowhere
-	key  fileKey
-	size int64
+	id     FileID
+	origin string
+	path   string // "" where it is nowhere
+	key    fileKey
+	size   int64
 	// later are files that took its name after it and have been renamed in
 	// their turn, unseen: the oldest first.
 	later []generation
@@ -72,7 +73,7 @@ func (f *finder) look(lost []missing) []found {
 		if od := filepath.Dir(l.origin); od != filepath.Dir(l.path) {
 			ss = slices.Concat(ss, list(od))
 		}
-		r := found{id: l.id}
+		r := found{id: l.id, origin: l.origin}
 		if s, ok := l.among(ss, taken); ok {
 			r.path, r.key, r.size = s.path, s.key, s.info.Size()
 			taken[s.key] = true
@@ -155,7 +156,7 @@ func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation
 	var out []generation
 	for _, s := range ss {
 		name := filepath.Base(s.path)
-		if s.key == self || s.key == l.key || !rotatedName(base, name) || s.info.ModTime().Before(l.seen.Add(-clockSlack)) {
+		if s.key == self || !rotatedName(base, name) || s.info.ModTime().Before(l.seen.Add(-clockSlack)) {
 			continue
 		}
 		if _, wanted := f.matcher.input(s.path); wanted {
@@ -165,7 +166,7 @@ func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation
 			continue
 		}
 		born, known := birth(s.path)
-		if !known {
+		if !known || s.key == l.key { // the missing file's own inode, written anew and renamed
 			born = s.info.ModTime()
 		}
 		if born.Before(l.seen.Add(-clockSlack)) {

@@ -42,6 +42,7 @@ type State struct {
 	Rotated  bool
 	Seen     time.Time // when it was last certainly at Path
 	Gone     bool      // it was not to be found at all
+	Found    time.Time // when it was found first: the order of the files of one name
 }
 
 // Options say what to follow and how. Zero values are filled in by the
@@ -134,6 +135,7 @@ type Tailer struct {
 	dirty                     map[string]bool // folders to list
 	lost                      []missing       // to look for next
 	scanned                   bool            // the first scan is in
+	lastFound                 int64
 
 	jobs     chan job
 	outcomes chan result

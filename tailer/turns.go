@@ -251,7 +251,6 @@ func (t *Tailer) failed(f *file, err error, now time.Time) {
 		t.shut(f) // a stale handle of a network file system never comes to life again
 		t.rescan = true
 		if f.name == "" {
-			f.asked = false
 			t.lookFor(f)
 		}
 	case f.displaced && !f.finished && now.Sub(f.moved) > unreadableWait:

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// tryLock reports whether the lock on f could be taken at once. It belongs to
+// the open file, so that two stores in one process exclude each other as well.
 func tryLock(f *os.File) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -30,6 +30,7 @@ type Entry struct {
 	Rotated  bool      // no longer under the name it was found by
 	Seen     time.Time // when it was last certainly at Path
 	Gone     time.Time // when it was found to be nowhere; zero while it exists
+	Found    time.Time // when it was found first: the order of the files of one name
 }
 
 // recordType is the first byte of a record. Zero is none, so that a run of
@@ -133,6 +134,7 @@ const (
 	fieldRotated
 	fieldSeen
 	fieldGone
+	fieldFound
 )
 
 // fieldEntry is the number of an entry in a record of type entries, fieldRemoved
@@ -175,6 +177,7 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	}
 	number(fieldSeen, nanos(e.Seen))
 	number(fieldGone, nanos(e.Gone))
+	number(fieldFound, nanos(e.Found))
 	return dst
 }
 
@@ -263,6 +266,8 @@ func (e *Entry) set(n protowire.Number, v uint64, s []byte) {
 		e.Seen = fromNanos(v)
 	case fieldGone:
 		e.Gone = fromNanos(v)
+	case fieldFound:
+		e.Found = fromNanos(v)
 	}
 }
 

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 func entry(id uint64, offset int64) Entry {
@@ -38,7 +36,7 @@ func TestSavedIsThereAgain(t *testing.T) {
 		t.Error("a new directory is neither clean nor full")
 	}
 	full := entry(1, 10)
-	full.Origin, full.Rotated, full.Gone = "/other", true, time.Unix(5, 6).UTC()
+	full.Origin, full.Rotated, full.Gone, full.Found = "/other", true, time.Unix(5, 6).UTC(), time.Unix(7, 8).UTC()
 	must(t, s.Save([]Entry{full, entry(2, 20), entry(3, 30)}, nil))
 	must(t, s.Save([]Entry{entry(2, 25)}, []uint64{3}))
 	must(t, s.Close())
@@ -363,29 +361,6 @@ func copyAndCheck(t *testing.T, when, dir string, last, tried int64) {
 	if at < last || at > tried {
 		t.Fatalf("%s: entry 1 is at %d, saved %d, tried %d", when, at, last, tried)
 	}
-}
-
-func TestPrefixAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		start := rapid.Int64Range(0, 50).Draw(t, "start")
-		p := NewPrefix(start)
-		settled := map[int64]bool{}
-		end := start
-		for range rapid.IntRange(1, 80).Draw(t, "acks") {
-			from := rapid.Int64Range(0, 200).Draw(t, "from")
-			to := from + rapid.Int64Range(0, 40).Draw(t, "len")
-			for b := from; b < to; b++ {
-				settled[b] = true
-			}
-			before := end
-			for settled[end] {
-				end++
-			}
-			if grew := p.Ack(from, to); p.End() != end || grew != (end > before) {
-				t.Fatalf("after [%d,%d): end %d, want %d; grew %v", from, to, p.End(), end, grew)
-			}
-		}
-	})
 }
 
 func FuzzDecode(f *testing.F) {

@@ -36,12 +36,13 @@ type oracle struct {
 
 // arrivals are the lines of one writer. Sequence numbers begin with 1.
 type arrivals struct {
-	seen     []uint64 // bit seq%64 of word seq/64
-	distinct int
-	repeated int
-	disorder int // lines that arrived, for the first time, after a later one
-	highest  int
-	prefix   int // all of 1 to prefix have arrived
+	seen        []uint64 // bit seq%64 of word seq/64
+	distinct    int
+	repeated    int
+	disorder    int // lines that arrived, for the first time, after a later one
+	early, late int // the first two that arrived in the wrong order
+	highest     int
+	prefix      int // all of 1 to prefix have arrived
 }
 
 func newOracle(writers int) *oracle {
@@ -101,7 +102,9 @@ func (a *arrivals) arrive(seq int) bool {
 	a.seen[seq/64] |= 1 << (seq % 64)
 	a.distinct++
 	if seq < a.highest {
-		a.disorder++
+		if a.disorder++; a.disorder == 1 {
+			a.early, a.late = a.highest, seq
+		}
 	}
 	a.highest = max(a.highest, seq)
 	for a.has(a.prefix + 1) {
@@ -181,6 +184,9 @@ func (o *oracle) judge(written []int) verdict {
 		v.arrived += a.distinct
 		v.repeated += a.repeated
 		v.disorder += a.disorder
+		if a.disorder > 0 {
+			v.details = append(v.details, fmt.Sprintf("w%d: line %d came before line %d", k, a.early, a.late))
+		}
 		if lost := written[k] - a.distinct; lost != 0 {
 			v.lost += lost
 			v.details = append(v.details, fmt.Sprintf("w%d lost %d of %d: %s", k, lost, written[k], a.missing(written[k])))
@@ -229,7 +235,7 @@ func TestOracle(t *testing.T) {
 			o.arrive(tortureValue(l.k, l.seq))
 		}
 		got := o.judge(c.written)
-		if text := got.String(); (got.lost > 0 || got.bad > 0) == (len(got.details) == 0) {
+		if text := got.String(); (got.lost > 0 || got.bad > 0 || got.disorder > 0) == (len(got.details) == 0) {
 			t.Errorf("%s: details do not fit: %s", name, text)
 		}
 		got.details = nil

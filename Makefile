@@ -1,0 +1,67 @@
+# shiplog: `make` lists the targets.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT      ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   := linux/arm64 windows/amd64 darwin/arm64
+
+# Of the targets fuzz (a target's time) and torture (a scenario's).
+SECONDS ?= 25
+# Of torture: empty draws one.
+SEED ?=
+# Of torture: 1 builds the binary with the race detector.
+RACE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-race test-kafka torture fuzz vet lint cross ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/shiplog, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/shiplog
+
+test: ## run the tests that need nothing installed
+	$(GO) test ./...
+
+test-race: ## run the short tests under the race detector
+	$(GO) test -race -short ./...
+
+test-kafka: ## run all tests but the torture test, those on a real Kafka too (needs Java, Maven, Python)
+	SHIPLOG_REAL_KAFKA=1 $(GO) test -p 1 -skip '^TestTorture$$' ./...
+
+torture: ## kill, rotate and count: SECONDS=25 SEED= RACE=1; on a real Kafka with SHIPLOG_REAL_KAFKA=1
+	TORTURE_SECONDS='$(SECONDS)' TORTURE_SEED='$(SEED)' TORTURE_RACE='$(RACE)' \
+		$(GO) test -count 1 -timeout 0 -v -run '^TestTorture$$' ./cmd/shiplog
+
+fuzz: ## run each fuzz target for SECONDS
+	@set -e; for package in $$($(GO) list ./...); do \
+		targets=$$($(GO) test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(SECONDS)s $$package; \
+		done; \
+	done
+
+vet: ## run go vet
+	$(GO) vet ./...
+
+lint: ## check the format and run staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
+	$(GO) run $(STATICCHECK) ./...
+
+cross: ## build and vet for the other platforms
+	@set -e; for platform in $(PLATFORMS); do \
+		echo "$$platform"; \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		$(GO) build ./...; \
+		$(GO) vet ./...; \
+	done
+
+ci: ## run all that the continuous integration runs
+	.ci/run
+
+clean: ## remove what was built
+	rm -rf bin dist

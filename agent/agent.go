@@ -58,6 +58,7 @@ type Agent struct {
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
 	handler  tailer.Handler
+	kick     chan struct{} // asks the saver to save now
 	counts   counts
 
 	damaged   []string
@@ -95,7 +96,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{c: c, o: o, log: o.Log, started: time.Now()}
+	a := &Agent{c: c, o: o, log: o.Log, started: time.Now(), kick: make(chan struct{}, 1)}
 	for _, w := range c.Warnings {
 		a.log.Warn(w)
 	}
@@ -236,8 +237,17 @@ func (a *Agent) save(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			a.saveOnce()
+		case <-a.kick:
 		}
+		a.saveOnce()
+	}
+}
+
+// saveSoon asks the saver not to wait for its time.
+func (a *Agent) saveSoon() {
+	select {
+	case a.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -293,6 +303,11 @@ func (a *Agent) serve(ctx context.Context) {
 // fileEvent notes in ledger and log what happened to a file.
 func (a *Agent) fileEvent(e tailer.Event) {
 	a.ledger.event(e)
+	if e.Kind == tailer.Found {
+		// Else a crash in the next second, and a rotation before the restart,
+		// would leave nothing that tells of this file.
+		a.saveSoon()
+	}
 	log := a.log.With("path", e.File.Path, "file", e.File.ID.String())
 	switch e.Kind {
 	case tailer.Found:

@@ -23,6 +23,8 @@ type file struct {
 	finished           bool       // displaced, at its end and quiet: its successor may start
 	looking            bool       // it is being looked for
 	missed             bool       // it was looked for in vain
+	stale              bool       // it was rotated already when it was met first in this run
+	checkedFor         fileKey    // the successor before which no unseen one was found
 	noted              *candidate // what a scan found while the file had its turn
 	lostName           bool       // a scan missed its name while it had its turn
 
@@ -52,6 +54,10 @@ const unreadableWait = 30 * time.Second
 
 // retryMax bounds the time between two attempts at a file that cannot be read.
 const retryMax = 10 * time.Second
+
+// staleAfter is how old the last write to a file has to be that was rotated
+// before this run, so that nobody is waited for who might still hold it.
+const staleAfter = 10 * time.Second
 
 // watchMax bounds the time between two looks at a rotated file.
 const watchMax = 10 * time.Second
@@ -135,6 +141,20 @@ func (t *Tailer) enterStream(f *file) {
 	}
 	i, _ := slices.BinarySearchFunc(fs, f.found, func(g *file, at int64) int { return cmp.Compare(g.found, at) })
 	t.streams[f.src.stream] = slices.Insert(fs, i, f)
+}
+
+// liveLast makes the file that has the name the last of its stream: all others
+// have had it before.
+func (t *Tailer) liveLast(stream uint64) {
+	fs := t.streams[stream]
+	for i, f := range fs {
+		if f.here && !f.displaced && i < len(fs)-1 {
+			t.lastFound++
+			f.found = t.lastFound
+			t.streams[stream] = append(slices.Delete(fs, i, i+1), f)
+			return
+		}
+	}
 }
 
 // leaveStream takes a file out of its stream, so that those behind it may go on.

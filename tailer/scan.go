@@ -97,11 +97,12 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 	f.here, f.missed, f.fault, f.grown = true, false, nil, now
 	f.displaced = name != f.src.origin
 	if f.displaced {
-		f.moved = now
+		f.moved, f.stale = now, true
 		t.watched[f] = true
 	}
 	t.place(f)
 	t.enterStream(f)
+	t.liveLast(f.src.stream)
 	t.tell(Resumed, f, 0, nil)
 }
 
@@ -188,6 +189,17 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 	if t.byKey[c.key] != nil { // met as a later generation in the meantime
 		return
 	}
+	if fs := t.streams[streamOf(c.name)]; len(fs) > 0 {
+		// Others may have had the name between the last that was seen and this.
+		if last := fs[len(fs)-1]; last.checkedFor != c.key {
+			if !last.busy { // else at the next scan
+				last.checkedFor = c.key
+				t.lookFor(last)
+			}
+			t.rescan = true
+			return
+		}
+	}
 	f := t.register(c.name, c.name, c.path, c.input, c.key, c.info.Size(), now)
 	first := !t.scanned && len(t.streams[f.src.stream]) == 1
 	f.src.fromEnd = first && t.o.Inputs[c.input].FromEnd
@@ -209,6 +221,9 @@ func (t *Tailer) answered(fs []found) {
 			continue
 		}
 		f.looking = false
+		if f.here && !f.displaced && f.name != "" {
+			continue // it was asked about for its successor's sake
+		}
 		if f.busy { // it is open, so only its name is of interest: ask again
 			f.lostName = true
 			continue
@@ -229,9 +244,12 @@ func (t *Tailer) meetLater(g generation, r found, now time.Time) {
 	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
 		return
 	}
-	f := t.register(r.origin, "", g.path, g.input, g.key, g.size, now)
-	f.moved = now
-	t.watched[f] = true
+	f := t.register(r.origin, g.name, g.path, g.input, g.key, g.size, now)
+	if f.displaced {
+		f.moved, f.stale = now, true
+		t.watched[f] = true
+	}
+	t.liveLast(f.src.stream)
 	t.tell(Found, f, 0, nil)
 	t.wakeNow(f)
 }

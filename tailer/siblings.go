@@ -37,6 +37,7 @@ type found struct {
 
 // generation is a rotated file that was never seen under its own name.
 type generation struct {
+	name  string // the path, if it is the missing file's own name
 	path  string
 	key   fileKey
 	input int
@@ -156,10 +157,11 @@ func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation
 	var out []generation
 	for _, s := range ss {
 		name := filepath.Base(s.path)
-		if s.key == self || !rotatedName(base, name) || s.info.ModTime().Before(l.seen.Add(-clockSlack)) {
+		if s.key == self || !rotatedName(base, name) && s.path != l.origin || s.info.ModTime().Before(l.seen.Add(-clockSlack)) {
 			continue
 		}
-		if _, wanted := f.matcher.input(s.path); wanted {
+		taken := s.key == l.key && s.path == l.origin
+		if _, wanted := f.matcher.input(s.path); wanted && !taken {
 			continue // found by its own name
 		}
 		if l.head.Len > 0 && l.provable() && l.agrees(s.path) {
@@ -172,9 +174,16 @@ func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation
 		if born.Before(l.seen.Add(-clockSlack)) {
 			continue // it was there before, under its own name: not a rotated file
 		}
-		out = append(out, generation{s.path, s.key, l.input, born, s.info.Size()})
+		g := generation{path: s.path, key: s.key, input: l.input, born: born, size: s.info.Size()}
+		if taken {
+			g.name = s.path
+		}
+		out = append(out, g)
 	}
 	slices.SortFunc(out, func(a, b generation) int {
+		if a.name != b.name { // the one that has the name now is the youngest
+			return strings.Compare(a.name, b.name)
+		}
 		if c := a.born.Compare(b.born); c != 0 {
 			return c
 		}

@@ -204,6 +204,9 @@ func (t *Tailer) finishOnce(f *file, final bool) {
 // waited for, its successor may start, it may be closed.
 func (t *Tailer) watch(f *file, final bool, now time.Time) {
 	quiet := now.Sub(later(f.grown, f.moved))
+	if f.stale && now.Sub(f.mtime) > staleAfter {
+		quiet = now.Sub(f.mtime) // nobody has written to it for long
+	}
 	wait := t.o.Inputs[f.src.input].RotateWait
 	partial := f.src.off < f.size
 	f.nextLook = now.Add(min(max(quiet/4, watchInterval), watchMax))

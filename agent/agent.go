@@ -173,25 +173,18 @@ func (a *Agent) run(ctx context.Context) error {
 }
 
 // drain lets what is in flight be acknowledged, and reports whether all of it
-// was. A run with Once has all the time until ctx ends; then, as any other, it
-// has shutdown_timeout.
+// was. It has shutdown_timeout from the end of ctx, or of the reading; a run
+// with Once has all the time until ctx ends.
 func (a *Agent) drain(ctx context.Context) bool {
-	limit, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	late := context.AfterFunc(ctx, func() {
-		t := time.NewTimer(a.c.ShutdownTimeout)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			cancel()
-		case <-limit.Done():
-		}
-	})
-	defer late()
-	if !a.o.Once && ctx.Err() == nil { // the tailer failed
-		var stop context.CancelFunc
-		limit, stop = context.WithTimeout(limit, a.c.ShutdownTimeout)
-		defer stop()
+	limit, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	timer := time.AfterFunc(time.Hour, giveUp)
+	timer.Stop()
+	defer timer.Stop()
+	if a.o.Once {
+		defer context.AfterFunc(ctx, func() { timer.Reset(a.c.ShutdownTimeout) })()
+	} else {
+		timer.Reset(a.c.ShutdownTimeout)
 	}
 	if err := a.producer.Close(limit); err != nil {
 		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start", "error", err)

@@ -106,7 +106,7 @@ type scan struct {
 	dirs       map[string]bool // the folders that were listed; nil stands for all
 	candidates []candidate     // files under their own name before symbolic links
 	newDirs    bool
-	errs       []error // folders that cannot be listed
+	errs       map[string]error // folders that cannot be listed
 }
 
 // finder looks for files. It is used by one goroutine at a time.
@@ -118,7 +118,7 @@ type finder struct {
 
 // all looks everywhere.
 func (f *finder) all() scan {
-	s := scan{}
+	s := scan{errs: map[string]error{}}
 	listed := map[string]bool{}
 	for _, ps := range f.matcher.patterns {
 		for _, p := range ps {
@@ -132,7 +132,7 @@ func (f *finder) all() scan {
 
 // some looks into the given folders only.
 func (f *finder) some(dirs map[string]bool) scan {
-	s := scan{dirs: dirs}
+	s := scan{dirs: dirs, errs: map[string]error{}}
 	for dir := range dirs {
 		if f.known[dir] {
 			f.list(dir, &s)
@@ -162,7 +162,7 @@ func (f *finder) walk(dir string, depth int, above map[fileKey]bool, listed map[
 	fi, err := os.Stat(dir)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.errs = append(s.errs, err)
+			s.errs[dir] = err
 		}
 		return
 	}
@@ -193,7 +193,7 @@ func (f *finder) walk(dir string, depth int, above map[fileKey]bool, listed map[
 
 // folders returns the folders in dir.
 func (f *finder) folders(dir string) []string {
-	var s scan
+	s := scan{errs: map[string]error{}}
 	return f.list(dir, &s)
 }
 
@@ -202,7 +202,7 @@ func (f *finder) list(dir string, s *scan) (below []string) {
 	f.watch(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		s.errs = append(s.errs, err)
+		s.errs[dir] = err
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())

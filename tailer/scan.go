@@ -2,10 +2,10 @@ package tailer
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -20,8 +20,8 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	seen := make(map[fileKey]bool, len(s.candidates))
 	var fresh []candidate
 	errs := map[string]string{}
-	for _, e := range s.errs {
-		errs[fmt.Sprint("folder ", len(errs)+1)] = e.Error()
+	for dir, err := range s.errs {
+		errs[dir] = err.Error()
 	}
 	for i := range s.candidates {
 		c := &s.candidates[i]
@@ -230,21 +230,24 @@ func (t *Tailer) answered(fs []found) {
 		}
 		t.settle(f, r, now)
 	}
-	for _, r := range fs { // when all that were missing have their places
-		for _, g := range r.later {
-			t.meetLater(g, r, now)
-		}
+	var later []generation
+	for _, r := range fs {
+		later = append(later, r.later...)
+	}
+	slices.SortStableFunc(later, older)
+	for _, g := range later { // now that all that were missing have their places
+		t.meetLater(g, now)
 	}
 }
 
 // meetLater takes up a rotated file that was never seen under its own name. A
 // missing file that had the same inode once does not count: if this were it,
 // it would have been found.
-func (t *Tailer) meetLater(g generation, r found, now time.Time) {
+func (t *Tailer) meetLater(g generation, now time.Time) {
 	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
 		return
 	}
-	f := t.register(r.origin, g.name, g.path, g.input, g.key, g.size, now)
+	f := t.register(g.origin, g.name, g.path, g.input, g.key, g.size, now)
 	if f.displaced {
 		f.moved, f.stale = now, true
 		t.watched[f] = true

@@ -1,10 +1,12 @@
 package tailer
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,24 +27,24 @@ type missing struct {
 
 // found is the answer to a missing file.
 type found struct {
-	id     FileID
-	origin string
-	path   string // "" where it is nowhere
-	key    fileKey
-	size   int64
+	id   FileID
+	path string // "" where it is nowhere
+	key  fileKey
+	size int64
 	// later are files that took its name after it and have been renamed in
-	// their turn, unseen: the oldest first.
+	// their turn, unseen.
 	later []generation
 }
 
 // generation is a rotated file that was never seen under its own name.
 type generation struct {
-	name  string // the path, if it is the missing file's own name
-	path  string
-	key   fileKey
-	input int
-	born  time.Time // creation, where the file system tells, else last change
-	size  int64
+	origin string // the name that it had
+	name   string // the path, if it is the missing file's own name
+	path   string
+	key    fileKey
+	input  int
+	born   time.Time // creation, where the file system tells, else last change
+	size   int64
 }
 
 // sibling is a regular file in the folder of a missing one.
@@ -74,7 +76,7 @@ func (f *finder) look(lost []missing) []found {
 		if od := filepath.Dir(l.origin); od != filepath.Dir(l.path) {
 			ss = slices.Concat(ss, list(od))
 		}
-		r := found{id: l.id, origin: l.origin}
+		r := found{id: l.id}
 		if s, ok := l.among(ss, taken); ok {
 			r.path, r.key, r.size = s.path, s.key, s.info.Size()
 			taken[s.key] = true
@@ -167,29 +169,48 @@ func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation
 		if l.head.Len > 0 && l.provable() && l.agrees(s.path) {
 			continue
 		}
+		since := l.seen.Add(-clockSlack)
 		born, known := birth(s.path)
-		if !known || s.key == l.key { // the missing file's own inode, written anew and renamed
+		if !known || s.key == l.key && born.Before(since) { // the missing file's own inode, written anew and renamed
 			born = s.info.ModTime()
 		}
-		if born.Before(l.seen.Add(-clockSlack)) {
+		if born.Before(since) {
 			continue // it was there before, under its own name: not a rotated file
 		}
-		g := generation{path: s.path, key: s.key, input: l.input, born: born, size: s.info.Size()}
+		g := generation{origin: l.origin, path: s.path, key: s.key, input: l.input, born: born, size: s.info.Size()}
 		if taken {
 			g.name = s.path
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b generation) int {
-		if a.name != b.name { // the one that has the name now is the youngest
-			return strings.Compare(a.name, b.name)
-		}
-		if c := a.born.Compare(b.born); c != 0 {
-			return c
-		}
-		return strings.Compare(b.path, a.path) // app.log.2 is older than app.log.1
-	})
 	return out
+}
+
+// older orders generations as they were written.
+func older(a, b generation) int {
+	if a.name != b.name { // the one that has the name now is the youngest
+		return strings.Compare(a.name, b.name)
+	}
+	if c := a.born.Compare(b.born); c != 0 {
+		return c
+	}
+	// A coarse clock: their names have to tell.
+	na, nb := rotationNumber(a.path), rotationNumber(b.path)
+	if na > 0 && nb > 0 {
+		return cmp.Compare(nb, na) // app.log.2 is older than app.log.1
+	}
+	return strings.Compare(a.path, b.path) // dates grow
+}
+
+// rotationNumber returns the number that logrotate gives a file, 0 if its name
+// ends otherwise.
+func rotationNumber(path string) int {
+	const most = 9999 // a greater one is a date
+	n, err := strconv.Atoi(strings.TrimPrefix(filepath.Ext(path), "."))
+	if err != nil || n > most {
+		return 0
+	}
+	return n
 }
 
 // compressedSuffixes are the endings that log rotators give compressed files.

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 // LockedError says that another process uses the state directory.
 type LockedError struct {
 	Dir string
-	PID int // of that process; 0 where it is not known
+	PID int // 0 where it is not known
 }
 
 // Error names the process and what to do.
@@ -27,35 +26,31 @@ func (e *LockedError) Error() string {
 const lockName = "LOCK"
 
 // lock takes the directory for this process. The system gives it back when the
-// file is closed, and when the process ends in any way. The file itself stays:
-// removing it would let two processes lock two files of the same name.
+// process ends in any way.
 func lock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the state directory: %w; it must be writable for the user that the agent runs as", err)
+		return nil, err
 	}
 	taken, err := tryLock(f)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w; state_dir must be on a file system that supports locks", path, err), f.Close())
+	if err != nil || !taken {
+		defer f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		return nil, &LockedError{Dir: dir, PID: holder(path)}
 	}
-	if !taken {
-		return nil, errors.Join(&LockedError{Dir: dir, PID: holder(path)}, f.Close())
+	// The process id is for the other one's message only.
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil {
+			return f, nil // a full disk must not keep the agent from starting
+		}
 	}
 	return f, nil
 }
 
-// sign writes the process id into the lock file, for the message that another
-// process gives.
-func sign(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
-}
-
-// holder returns the process id in a lock file, or 0.
 func holder(path string) int {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -63,10 +63,9 @@ type Status struct {
 // statusBoard is what others see of the tailer: written by its owner once a
 // turn, read by anyone.
 type statusBoard struct {
-	mu     sync.Mutex
-	files  map[FileID]Status
-	errs   map[string]string // paths and folders without a file behind them
-	polled int
+	mu    sync.Mutex
+	files map[FileID]Status
+	errs  map[string]string // paths and folders without a file behind them
 }
 
 func (b *statusBoard) init() {

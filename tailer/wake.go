@@ -58,13 +58,6 @@ func (k *waker) watch(dir string) {
 	}
 }
 
-// polled returns how many folders have no events.
-func (k *waker) polled() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return len(k.denied)
-}
-
 func (k *waker) events() <-chan fsnotify.Event {
 	if k.w == nil {
 		return nil

@@ -1,6 +1,7 @@
 package tailer
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -101,21 +102,37 @@ func (b *Block) Release() {
 	}
 }
 
-// blockPool keeps released blocks of the usual size for the next turn.
+// blockPool keeps released blocks for the next turn, by size: a busy file takes
+// a large one, and a line now and then must not hold as much.
 type blockPool struct {
-	size int
-	pool sync.Pool
+	size  int // of the largest, and usual
+	sizes []int
+	pools []sync.Pool
 }
 
-func newBlockPool(size int) *blockPool { return &blockPool{size: size} }
+func newBlockPool(size int) *blockPool {
+	p := &blockPool{size: size}
+	for _, s := range []int{4 << 10, 32 << 10} {
+		if s < size {
+			p.sizes = append(p.sizes, s)
+		}
+	}
+	p.sizes = append(p.sizes, size)
+	p.pools = make([]sync.Pool, len(p.sizes))
+	return p
+}
 
 // get returns an empty block whose memory is at least size bytes.
 func (p *blockPool) get(size int) *Block {
-	if size <= p.size {
-		if b, ok := p.pool.Get().(*Block); ok {
+	for i, s := range p.sizes {
+		if size > s {
+			continue
+		}
+		if b, ok := p.pools[i].Get().(*Block); ok {
 			return b
 		}
-		size = p.size
+		size = s
+		break
 	}
 	return &Block{mem: make([]byte, 0, size), pool: p}
 }
@@ -126,7 +143,7 @@ func (p *blockPool) put(b *Block) {
 	*b = Block{mem: mem[:0], Entries: entries[:0], pool: p}
 	// A block that grew for one long line, or holds very many short ones, is
 	// left to the garbage collector: the pool must not keep the exception.
-	if cap(mem) == p.size && cap(entries) <= p.size/16 {
-		p.pool.Put(b)
+	if i := slices.Index(p.sizes, cap(mem)); i >= 0 && cap(entries) <= 16+cap(mem)/16 {
+		p.pools[i].Put(b)
 	}
 }

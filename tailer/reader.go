@@ -16,6 +16,10 @@ type Handler func(context.Context, *Block) error
 // again; the bytes before the offset are compared at every read.
 const proofInterval = time.Second
 
+// growth is how much a file may grow between the look at its size and the
+// reading, without another turn for it.
+const growth = 512
+
 // searchPerTurn bounds how far one turn looks for the end of a long line.
 const searchPerTurn = 8 << 20
 
@@ -86,7 +90,7 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 		r.long(ctx, s, final, o)
 		return
 	}
-	b := r.pool.get(0)
+	b := r.pool.get(int(min(int64(r.pool.size), int64(len(s.tail))+o.size-s.off+growth)))
 	data, eof := r.fill(s, b, o)
 	if data == nil {
 		b.Release()
@@ -94,7 +98,7 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 	}
 	var done int
 	b.Entries, done = cut(b.Entries, data, s.off, s.limit)
-	if done == 0 && !eof { // no newline in a whole block
+	if done == 0 && !eof && len(data) >= r.pool.size/2 { // no newline in a whole block
 		s.searched = s.off + int64(searchable(data))
 		b.Release()
 		r.long(ctx, s, final, o)
@@ -105,17 +109,15 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 		done = len(data)
 	}
 	o.more = !eof
+	rest := int64(len(data) - done)
+	searched := int64(searchable(data[done:])) // now: once handed over, the block is no longer ours
 	if done == 0 {
-		s.searched, s.dry = s.off+int64(searchable(data)), o.size
 		b.Release()
-		return
-	}
-	rest := data[done:]
-	if !r.hand(ctx, s, b, s.off+int64(done), o) {
+	} else if !r.hand(ctx, s, b, s.off+int64(done), o) {
 		return
 	}
 	if eof {
-		s.searched, s.dry = s.off+int64(searchable(rest)), s.off+int64(len(rest))
+		s.searched, s.dry = s.off+searched, s.off+rest
 	}
 }
 
@@ -228,7 +230,7 @@ func (r *reader) long(ctx context.Context, s *source, final bool, o *outcome) {
 	// takes nothing of the text's room.
 	if text, err := s.skipNUL(end); err != nil || text-s.off >= 2 {
 		if o.err = err; err == nil {
-			b := r.pool.get(0)
+			b := r.pool.get(1)
 			b.base = s.off
 			o.more = r.hand(ctx, s, b, text, o)
 		}
@@ -272,7 +274,7 @@ func (r *reader) longLine(ctx context.Context, s *source, end int64, newline boo
 // search looks for the newline that ends the line at s.off, from s.searched on,
 // and returns the offset after it.
 func (r *reader) search(s *source, size int64) (end int64, found bool, err error) {
-	b := r.pool.get(0)
+	b := r.pool.get(r.pool.size)
 	defer b.Release()
 	stop := s.searched + searchPerTurn
 	nul := int64(-1)

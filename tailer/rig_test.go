@@ -244,10 +244,3 @@ func (r *rig) sawEvent(kind EventKind) Event {
 	})
 	return found
 }
-
-// settle waits until the tailer has looked at everything at least twice more.
-func (r *rig) settle() {
-	r.t.Helper()
-	deadline := time.Now().Add(5 * r.o.RescanInterval)
-	r.wait("some scans", func() bool { return time.Now().After(deadline) })
-}

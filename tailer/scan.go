@@ -2,10 +2,12 @@ package tailer
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +30,9 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 		switch {
 		case c.err != nil:
 			errs[c.name] = c.err.Error()
+			if f := t.byName[c.name]; f != nil {
+				names[c.name] = f.src.key // not to be seen is not gone
+			}
 		case c.info.Mode()&fs.ModeNamedPipe != 0:
 			t.followPipe(ctx, c)
 		case !c.info.Mode().IsRegular():
@@ -109,7 +114,7 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 // missNames displaces the files whose names lead nowhere, or to another file.
 func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 	for name, f := range t.byName {
-		if s.dirs != nil && !s.dirs[filepath.Dir(name)] {
+		if s.dirs != nil && !s.dirs[filepath.Dir(name)] || s.blind(name) {
 			continue
 		}
 		if key, ok := names[name]; ok && key == f.src.key {
@@ -121,6 +126,17 @@ func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 		}
 		t.loseName(f, now)
 	}
+}
+
+// blind reports whether name could not be seen by the scan, whether it is there
+// or not.
+func (s *scan) blind(name string) bool {
+	for dir, err := range s.errs {
+		if !errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, dir+string(filepath.Separator)) {
+			return true
+		}
+	}
+	return false
 }
 
 // loseName deals with a file that is no longer under its name: it is looked
@@ -147,6 +163,7 @@ func (t *Tailer) displace(f *file, now time.Time) {
 func (t *Tailer) lookFor(f *file) {
 	if !f.looking {
 		f.looking = true
+		t.sought[f] = true
 		t.lost = append(t.lost, f.missing())
 	}
 }
@@ -167,12 +184,9 @@ func (t *Tailer) missResumed(time.Time) {
 // unsettled reports whether a file that may turn out to be the one at name is
 // still being looked for.
 func (t *Tailer) unsettled(name string) bool {
-	if !t.looking && len(t.lost) == 0 {
-		return false
-	}
 	dir := filepath.Dir(name)
-	for _, f := range t.byID {
-		if f.looking && (f.src.origin == name || (!f.here && filepath.Dir(f.src.path) == dir)) {
+	for f := range t.sought {
+		if f.src.origin == name || !f.here && filepath.Dir(f.src.path) == dir {
 			return true
 		}
 	}
@@ -195,8 +209,8 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 			if !last.busy { // else at the next scan
 				last.checkedFor = c.key
 				t.lookFor(last)
+				t.rescan = true
 			}
-			t.rescan = true
 			return
 		}
 	}
@@ -221,6 +235,7 @@ func (t *Tailer) answered(fs []found) {
 			continue
 		}
 		f.looking = false
+		delete(t.sought, f)
 		if f.here && !f.displaced && f.name != "" {
 			continue // it was asked about for its successor's sake
 		}

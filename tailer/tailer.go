@@ -101,6 +101,10 @@ func (o *Options) fill() {
 const (
 	// wakeDelay gathers the events of a busy file into one turn.
 	wakeDelay = 5 * time.Millisecond
+	// scanRest is how long folders are left alone after they were listed, as a
+	// multiple of the time that took: a folder in which files come and go all
+	// the time must not be listed all the time.
+	scanRest = 4
 	// watchInterval is how often rotated files are looked at while they are new.
 	watchInterval = 200 * time.Millisecond
 	// heldInterval is how often a stream that was not admitted is asked for
@@ -134,7 +138,10 @@ type Tailer struct {
 	scanning, looking, rescan bool
 	dirty                     map[string]bool // folders to list
 	lost                      []missing       // to look for next
-	scanned                   bool            // the first scan is in
+	sought                    map[*file]bool  // to look for, or being looked for
+	scanStarted               time.Time
+	scanNotBefore             time.Time
+	scanned                   bool // the first scan is in
 	lastFound                 int64
 
 	jobs     chan job
@@ -171,7 +178,7 @@ func New(o Options) (*Tailer, error) {
 	t := &Tailer{
 		o: o, log: o.Log, matcher: m,
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
-		streams: map[uint64][]*file{}, watched: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
+		streams: map[uint64][]*file{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan []missing, 1), lookDone: make(chan []found, 1), nudged: make(chan struct{}, 1),
@@ -284,6 +291,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.turned(r)
 		case s := <-t.scanDone:
 			t.scanning = false
+			t.scanNotBefore = time.Now().Add(min(scanRest*time.Since(t.scanStarted), t.o.RescanInterval))
 			t.apply(ctx, s)
 		case fs := <-t.lookDone:
 			t.looking = false
@@ -302,7 +310,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 		case <-watch.C:
 			t.tend(time.Now())
 		}
-		if !armed && len(t.woken)+len(t.held) > 0 {
+		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan) {
 			armed = true
 			if len(t.woken) > 0 {
 				wake.Reset(wakeDelay)
@@ -334,6 +342,11 @@ func (t *Tailer) ask() {
 	if t.scanning || t.looking || (!t.rescan && len(t.dirty) == 0) {
 		return
 	}
+	now := time.Now()
+	if now.Before(t.scanNotBefore) {
+		return
+	}
+	t.scanStarted = now
 	r := scanRequest{}
 	if !t.rescan {
 		r.dirs = t.dirty

@@ -287,13 +287,14 @@ func (t *Tailer) tend(now time.Time) {
 }
 
 // limitOpen closes the files longest unused while too many are open. Rotated
-// files stay open: they may have no name to be opened by again.
+// files stay open until they are finished, and deleted ones always: they have no
+// name to be opened by again.
 func (t *Tailer) limitOpen() {
 	e := t.open.order.Front()
 	for e != nil && t.open.order.Len() > t.o.MaxOpenFiles {
 		f := e.Value.(*file)
 		e = e.Next()
-		if !f.displaced && !f.busy {
+		if !f.busy && (!f.displaced || f.finished && f.links > 0) {
 			t.shut(f)
 			t.post(f)
 		}

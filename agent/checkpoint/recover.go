@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -45,7 +44,7 @@ type damage struct {
 // when it was written.
 func recoverDir(disk FS, dir string) (recovered, error) {
 	r := recovered{entries: map[uint64]Entry{}, next: 1}
-	names, err := os.ReadDir(dir)
+	names, err := disk.ReadDir(dir)
 	if err != nil {
 		return r, err
 	}

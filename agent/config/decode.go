@@ -14,6 +14,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// maxValues bounds how many values are looked at: aliases of aliases make many
+// of few.
+const maxValues = 1_000_000
+
 // maxBytes bounds a configuration file.
 const maxBytes = 4 << 20
 
@@ -65,6 +69,7 @@ type decoder struct {
 	errs     Errors
 	warnings []string
 	includes []*yaml.Node
+	visited  int     // values looked at
 	inputs   []place // of each input, for later errors
 	kafka    *yaml.Node
 	top      *yaml.Node
@@ -77,7 +82,13 @@ type place struct {
 	path string
 }
 
+// maxErrors bounds how many errors are collected.
+const maxErrors = 200
+
 func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	if len(d.errs) >= maxErrors {
+		return
+	}
 	e := &Error{File: d.file, Path: path, Text: fmt.Sprintf(format, args...)}
 	if n != nil {
 		e.Line, e.Column = n.Line, n.Column
@@ -129,6 +140,9 @@ func (d *decoder) parse(r io.Reader) *yaml.Node {
 // ours.
 func (d *decoder) syntax(err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.Contains(text, "unknown anchor") { // it names the word, which may be a password
+		text = "a value that begins with * has to stand in quotes"
+	}
 	e := &Error{File: d.file, Text: "not valid YAML: " + text}
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
 		if n, what, ok := strings.Cut(rest, ": "); ok {
@@ -205,6 +219,12 @@ func join(path, key string) string {
 
 // resolve follows an alias to its anchor.
 func (d *decoder) resolve(n *yaml.Node) *yaml.Node {
+	if d.visited++; d.visited == maxValues {
+		d.fail(n, "", "the file has more than %d values, aliases counted: not a configuration", maxValues)
+	}
+	if d.visited >= maxValues {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line, Column: n.Column}
+	}
 	for n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias
 	}

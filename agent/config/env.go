@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,11 +28,11 @@ func expand(s string, getenv func(string) (string, bool)) (string, error) {
 		b.WriteString(s[:i])
 		body, rest, ok := strings.Cut(s[i+2:], "}")
 		if !ok {
-			return "", fmt.Errorf("${ without }; write $${ for the two characters themselves")
+			return "", errors.New("${ without }; write $${ for the two characters themselves")
 		}
 		name, def, hasDefault := strings.Cut(body, ":-")
 		if !variableName(name) {
-			return "", fmt.Errorf("${%s} does not name a variable; write ${NAME} or ${NAME:-default}", body)
+			return "", errors.New("${…} does not name a variable; write ${NAME} or ${NAME:-default}, and $${ for the two characters themselves")
 		}
 		value, set := getenv(name)
 		switch {

@@ -116,7 +116,7 @@ func (d *decoder) sasl(n *yaml.Node, path string) *SASL {
 		{"mechanism", d.later(&s.Mechanism, []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, "OAUTHBEARER", "GSSAPI", "AWS_MSK_IAM")},
 		{"username", d.text(&s.Username)},
 		{"password", func(n *yaml.Node, path string) {
-			d.text(&password)(n, path)
+			password, _ = d.scalar(n, path, "a password") // blanks at its ends count
 			if !strings.Contains(n.Value, "${") {
 				d.warn(n, path, "the password stands in this file; password_file or ${VAR} keeps it out")
 			}
@@ -125,11 +125,11 @@ func (d *decoder) sasl(n *yaml.Node, path string) *SASL {
 	})
 	s.Password = Secret(password)
 	switch {
-	case s.Mechanism == "":
+	case s.Mechanism == "" && !d.failedAt(path+".mechanism"):
 		d.fail(n, path, "mechanism is missing: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-	case s.Username == "":
+	case s.Username == "" && !d.failedAt(path+".username"):
 		d.fail(n, path, "username is missing")
-	case (password == "") == (s.PasswordFile == ""):
+	case (password == "") == (s.PasswordFile == "") && !d.failedAt(path+".password"):
 		d.fail(n, path, "give the password by password_file, or by password: one of the two")
 	}
 	return s

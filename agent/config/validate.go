@@ -84,7 +84,8 @@ func (d *decoder) broker(to *[]string) setter {
 }
 
 // patterns takes paths with * ? [] {} and **. Paths are made absolute; an
-// exclude stays as it is, and is matched against the absolute path.
+// exclude is matched against the absolute path, one without a folder against the
+// file's name.
 func (d *decoder) patterns(to *[]string, absolute bool) setter {
 	return func(n *yaml.Node, path string) {
 		d.list(n, path, func(n *yaml.Node, path string) {
@@ -106,6 +107,8 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 					return
 				}
 				s = abs
+			} else if !strings.ContainsAny(s, `/\`) {
+				s = "**/" + s // a name alone stands for that name in any folder
 			}
 			*to = append(*to, s)
 		})
@@ -182,19 +185,20 @@ func (d *decoder) validate(c *Config) {
 	switch {
 	case d.kafka == nil && !d.failedAt("kafka"):
 		d.fail(d.top, "kafka", "is missing: name the brokers; %s", smallest)
-	case len(c.Kafka.Brokers) == 0 && !d.failedAt("kafka"):
+	case d.kafka != nil && len(c.Kafka.Brokers) == 0 && !d.failedAt("kafka.brokers"):
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
+	nameless := c.Application == "" && !d.failedAt("application")
 	names := map[string]place{}
 	for i := range c.Inputs {
 		d.file = d.inputs[i].file
-		d.validateInput(c, i, names)
+		d.validateInput(c, i, names, nameless)
 	}
 }
 
-func (d *decoder) validateInput(c *Config, i int, names map[string]place) {
+func (d *decoder) validateInput(c *Config, i int, names map[string]place, nameless bool) {
 	in, at := &c.Inputs[i], d.inputs[i]
-	if len(in.Paths) == 0 && !d.failedAt(at.path) {
+	if len(in.Paths) == 0 && !d.failedAt(at.path+".paths") {
 		d.fail(at.node, at.path+".paths", "is missing or empty: name the files, such as [\"/var/log/myapp/*.log\"]")
 	}
 	if in.Name == "" && len(in.Paths) > 0 {
@@ -204,11 +208,14 @@ func (d *decoder) validateInput(c *Config, i int, names map[string]place) {
 		d.fail(at.node, at.path+".name", "%q is the name of the input in %s:%d as well; give each its own name", in.Name, first.file, first.node.Line)
 	}
 	names[in.Name] = at
-	if c.Application == "" && in.Application == "" && !d.failedAt("application") {
+	if nameless && in.Application == "" && !d.failedAt(at.path+".application") {
 		d.fail(at.node, at.path+".application", "is missing: name the application at the top of the file, or for this input")
 	}
 	if in.Application == "" {
 		in.Application = c.Application
+	}
+	if set := valueOf(at.node, "max_line_bytes"); set == at.node {
+		in.MaxLineBytes = min(in.MaxLineBytes, c.MemoryLimit/2) // the default gives way
 	}
 	if in.MaxLineBytes > c.MemoryLimit/2 {
 		d.fail(valueOf(at.node, "max_line_bytes"), at.path+".max_line_bytes", "%d bytes are more than half of memory_limit (%d bytes)", in.MaxLineBytes, c.MemoryLimit)

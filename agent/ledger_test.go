@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"shiplog/agent/checkpoint"
+	"shiplog/tailer"
+)
+
+// state is a file as an event tells of it.
+func state(id tailer.FileID, offset int64) tailer.State {
+	return tailer.State{ID: id, Stream: 1, Path: "/l/a.log", Origin: "/l/a.log", Offset: offset}
+}
+
+func event(l *ledger, kind tailer.EventKind, s tailer.State) {
+	l.event(tailer.Event{Kind: kind, File: s})
+}
+
+// TestLedgerNeverAhead settles blocks in any order: what is saved is never
+// beyond the contiguous prefix, and its seen time is that of the block that
+// ends there.
+func TestLedgerNeverAhead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(nil, time.Now)
+		event(l, tailer.Found, state(7, 0))
+		var blocks []*tailer.Block
+		at := int64(0)
+		for i := range rapid.IntRange(1, 30).Draw(t, "blocks") {
+			n := rapid.Int64Range(1, 50).Draw(t, "length")
+			blocks = append(blocks, &tailer.Block{File: 7, Stream: 1, Start: at, End: at + n, Head: tailer.Mark{Len: 1, Hash: uint64(at + n)}, Seen: int64(i)})
+			at += n
+		}
+		for _, b := range blocks {
+			l.handed(b)
+		}
+		settled := map[int64]int64{} // start -> end
+		for _, i := range rapid.Permutation(indices(len(blocks))).Draw(t, "order") {
+			b := blocks[i]
+			end := b.End
+			if rapid.IntRange(0, 9).Draw(t, "part") == 0 {
+				end = rapid.Int64Range(b.Start, b.End).Draw(t, "end")
+			}
+			l.settled(b, end)
+			if end > b.Start {
+				settled[b.Start] = end
+			}
+			prefix := int64(0)
+			for settled[prefix] > prefix {
+				prefix = settled[prefix]
+			}
+			e := l.files[7].entry
+			if e.Offset != prefix {
+				t.Fatalf("saved %d, the prefix is %d", e.Offset, prefix)
+			}
+			if prefix > 0 && e.Head.Hash != uint64(endOf(blocks, prefix)) {
+				t.Fatalf("at %d: the head mark is of the block that ends at %d", prefix, e.Head.Hash)
+			}
+		}
+	})
+}
+
+func indices(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// endOf returns the end of the block in which offset, its last byte, lies.
+func endOf(blocks []*tailer.Block, offset int64) int64 {
+	for _, b := range blocks {
+		if offset <= b.End {
+			return b.End
+		}
+	}
+	return 0
+}
+
+func TestLedgerTakesEachChangeOnce(t *testing.T) {
+	l := newLedger(nil, time.Now)
+	event(l, tailer.Found, state(1, 10))
+	if changed, _ := l.take(); len(changed) != 1 || changed[0].Offset != 10 {
+		t.Errorf("changed %+v", changed)
+	}
+	if changed, removed := l.take(); len(changed)+len(removed) != 0 {
+		t.Errorf("again %v, %v", changed, removed)
+	}
+}
+
+func TestLedgerForgetsWhenAllIsSettled(t *testing.T) {
+	l := newLedger(nil, time.Now)
+	event(l, tailer.Found, state(1, 0))
+	b := &tailer.Block{File: 1, Stream: 1, Start: 0, End: 5}
+	l.handed(b)
+	event(l, tailer.Forgotten, state(1, 5))
+	if _, removed := l.take(); len(removed) != 0 {
+		t.Fatal("removed before its last line was acknowledged")
+	}
+	l.settled(b, 5)
+	if _, removed := l.take(); len(removed) != 1 || removed[0] != 1 {
+		t.Errorf("removed %v", removed)
+	}
+	if len(l.resume()) != 0 {
+		t.Error("it is resumed")
+	}
+}
+
+func TestLedgerKeepsVanishedFilesForAWhile(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := newLedger(nil, func() time.Time { return now })
+	event(l, tailer.Found, state(1, 3))
+	event(l, tailer.Vanished, state(1, 3))
+	changed, _ := l.take()
+	if len(changed) != 1 || !changed[0].Gone.Equal(now) {
+		t.Fatalf("changed %+v", changed)
+	}
+	for after, kept := range map[time.Duration]int{forgetAfter - time.Hour: 1, forgetAfter + time.Hour: 0} {
+		again := newLedger(changed, func() time.Time { return now.Add(after) })
+		if got := again.resume(); len(got) != kept {
+			t.Errorf("after %v: %d files are resumed, want %d", after, len(got), kept)
+		} else if kept == 1 && !got[0].Gone {
+			t.Error("it is resumed as if it were there")
+		}
+		if _, removed := again.take(); len(removed) != 1-kept {
+			t.Errorf("after %v: removed %v", after, removed)
+		}
+	}
+	event(l, tailer.Resumed, state(1, 3))
+	if changed, _ := l.take(); len(changed) != 1 || !changed[0].Gone.IsZero() {
+		t.Errorf("found again: %+v", changed)
+	}
+}
+
+func TestLedgerIgnoresPipes(t *testing.T) {
+	l := newLedger([]checkpoint.Entry{}, time.Now)
+	b := &tailer.Block{File: 1, End: 5, Volatile: true}
+	l.handed(b)
+	l.settled(b, 5)
+	if changed, _ := l.take(); len(changed) != 0 || len(l.files) != 0 {
+		t.Errorf("changed %v", changed)
+	}
+}

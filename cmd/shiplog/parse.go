@@ -30,6 +30,9 @@ func newParse() *cobra.Command {
 run would send it. Without a file, or with -, it reads standard input. How many
 lines did not parse, and why, goes to standard error.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.config != "" && c.Flags().Changed("format") {
+				return usageError{errors.New("--config names the format: leave --format out")}
+			}
 			enc, err := o.encoder()
 			if err != nil {
 				return err
@@ -42,7 +45,6 @@ lines did not parse, and why, goes to standard error.`,
 	c.Flags().StringVarP(&o.format, "format", "f", "auto", "auto, envelope, json or raw")
 	c.Flags().StringVar(&o.application, "application", "", "payload.application where a line names none")
 	c.Flags().Int64Var(&o.maxLine, "max-line-bytes", 1<<20, "length at which a line is cut")
-	c.MarkFlagsMutuallyExclusive("config", "format")
 	return c
 }
 

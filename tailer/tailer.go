@@ -76,6 +76,7 @@ func (o *Options) fill() {
 	if o.BlockBytes <= 0 {
 		o.BlockBytes = 256 << 10
 	}
+	o.BlockBytes = max(o.BlockBytes, 4*tailMax)
 	if o.Workers <= 0 {
 		o.Workers = max(2, runtime.GOMAXPROCS(0))
 	}

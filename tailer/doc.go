@@ -15,18 +15,18 @@
 //
 // # The life of a file
 //
-//	            met by a scan                 its predecessor is finished
-//	 (nothing) ---------------> waiting ---------------------------------> reading
-//	                                                                       |     ^
-//	                                                       at its end      v     | written to
-//	                                                                        idle
-//	 its name leads elsewhere, or nowhere: displaced
-//	   displaced, at its end, quiet for RotateWait: finished, its successor starts;
-//	   it stays watched for late lines
-//	   finished, deleted, quiet for a minute: forgotten
-//	 truncated, written anew, its inode used again: replaced
-//	   what is there now is another file; its old bytes are looked for in a copy
-//	 nowhere to be found: vanished (missing); it may come back
+//	           met by a scan                 its predecessor is finished
+//	(nothing) ---------------> waiting ---------------------------------> reading
+//	                                                                      |     ^
+//	                                                      at its end      v     | written to
+//	                                                                       idle
+//	its name leads elsewhere, or nowhere: displaced
+//	  displaced, at its end, quiet for RotateWait: finished, its successor starts;
+//	  it stays watched for late lines
+//	  finished, deleted, quiet for a minute: forgotten
+//	truncated, written anew, its inode used again: replaced
+//	  what is there now is another file; its old bytes are looked for in a copy
+//	nowhere to be found: vanished (missing); it may come back
 //
 // # Which file is which
 //

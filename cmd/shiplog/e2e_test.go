@@ -151,6 +151,7 @@ func TestBinary(t *testing.T) {
 	binary := buildAgent(t)
 	t.Run("once", func(t *testing.T) { testOnce(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("signals", func(t *testing.T) { testSignals(t, newE2E(t, binary, newKafka(t))) })
+	t.Run("second signal", func(t *testing.T) { testSecondSignal(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("two agents", func(t *testing.T) { testTwoAgents(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("secrets", func(t *testing.T) { testSecrets(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("group", func(t *testing.T) { testGroup(t, newE2E(t, binary, newKafka(t))) })
@@ -197,6 +198,28 @@ func testSignals(t *testing.T, e *e2e) {
 		if err := p.Wait(); err != nil {
 			t.Errorf("%v: %v\n%s", s, err, said())
 		}
+	}
+}
+
+// testSecondSignal has a Kafka that is not there, so that a stop would take all
+// of shutdown_timeout.
+func testSecondSignal(t *testing.T, e *e2e) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals")
+	}
+	e.broker = "127.0.0.1:1"
+	e.configure("")
+	e.append("a.log", "one\n")
+	p, said := e.background("run", "--config", e.config)
+	e.wait("the file", func() bool { return strings.Contains(said(), "file found") })
+	for _, until := range []string{"stopping", ""} {
+		if err := signal(p.PID(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		e.wait("the signal to be heard", func() bool { return strings.Contains(said(), until) })
+	}
+	if err := p.Wait(); err == nil || strings.Contains(said(), "msg=stopped") {
+		t.Errorf("it stopped in order (%v): %s", err, said())
 	}
 }
 

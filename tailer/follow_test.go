@@ -408,3 +408,22 @@ func TestRotatedName(t *testing.T) {
 		}
 	}
 }
+
+// TestRecoveredFileKeepsItsPartialLine has a file that could not be read for a
+// while: its last line still waits for its newline.
+func TestRecoveredFileKeepsItsPartialLine(t *testing.T) {
+	for after, final := range map[time.Duration]bool{0: false, time.Second: true} {
+		tl, err := New(Options{Inputs: []Input{{Name: "x", Paths: []string{"/x"}, FlushPartialAfter: after}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		f := tl.register("/x", "/x", "/x", 0, fileKey{1, 2}, 10, now)
+		tl.watched[f] = true
+		f.src.off, f.size = 4, 10
+		tl.tend(now.Add(time.Minute))
+		if f.final != final || f.queued != final {
+			t.Errorf("flush_partial_after %v: final %v, queued %v", after, f.final, f.queued)
+		}
+	}
+}

@@ -275,7 +275,7 @@ func (t *Tailer) tend(now time.Time) {
 			if now.After(f.nextLook) {
 				t.wakeNow(f)
 			}
-		case f.src.off < f.size:
+		case f.src.off < f.size && t.o.Inputs[f.src.input].FlushPartialAfter > 0:
 			if now.Sub(f.grown) >= t.o.Inputs[f.src.input].FlushPartialAfter {
 				f.final = true
 				t.wakeNow(f)

@@ -142,9 +142,48 @@ func TestErrors(t *testing.T) {
 }
 
 func TestErrorsHideThePassword(t *testing.T) {
-	_, err := decode(t, head+"  sasl: {mechanism: NO, username: u, password: hunter2, password_file: /x}\n")
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error: %v", err)
+	for _, sasl := range []string{"{mechanism: NO, username: u, password: hunter2, password_file: /x}", "{password: \"a${hun ter2}b\"}", "{password: *hunter2}", "{password: \"${hunter2\"}"} {
+		_, err := decode(t, head+"  sasl: "+sasl+"\n")
+		if err == nil || strings.Contains(err.Error(), "ter2") {
+			t.Errorf("%s: error: %v", sasl, err)
+		}
+	}
+}
+
+func TestPasswordKeepsItsBlanks(t *testing.T) {
+	c, err := decode(t, head+"  sasl: {mechanism: PLAIN, username: u, password: \" a b \"}\n")
+	if err != nil || string(c.Kafka.SASL.Password) != " a b " {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestManyErrorsAndAliases are files that cost far more than their size, if
+// nothing bounds them.
+func TestManyErrorsAndAliases(t *testing.T) {
+	_, err := decode(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n"+strings.Repeat("- {}\n", 20_000))
+	var all Errors
+	if !errors.As(err, &all) || len(all) != maxErrors {
+		t.Errorf("%d errors", len(all))
+	}
+	paths := "[" + strings.Repeat("/l,", 3000) + "/l]"
+	_, err = decode(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n- paths: &p "+paths+"\n"+strings.Repeat("- paths: *p\n", 3000))
+	if err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("error: %.300v", err)
+	}
+}
+
+func TestExcludeByNameAlone(t *testing.T) {
+	c, err := decode(t, strings.Replace(head, "[/l/*.log]", "[/l/*.log]\n    exclude: [debug.log, /l/x.log]", 1))
+	if err != nil || c.Inputs[0].Exclude[0] != "**/debug.log" || c.Inputs[0].Exclude[1] != "/l/x.log" {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// TestSmallMemoryLimit has a limit that the default line length does not fit.
+func TestSmallMemoryLimit(t *testing.T) {
+	c, err := decode(t, head+"memory_limit: 1MiB\n")
+	if err != nil || c.Inputs[0].MaxLineBytes != 1<<19 {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 

@@ -91,6 +91,7 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 	p.ledger.handed(b)
 	p.counts.read(b)
 	if err := p.producer.Produce(ctx, &s.batch); err != nil {
+		s.block = nil // not taken over: it stays the tailer's
 		p.recycle(s)
 		return err
 	}
@@ -234,7 +235,9 @@ const keep = 4 << 20
 
 // recycle gives the shipment's memory back.
 func (p *pipeline) recycle(s *shipment) {
-	s.block.Release()
+	if s.block != nil {
+		s.block.Release()
+	}
 	clear(s.spans)
 	clear(s.headers)
 	clear(s.batch.Records)

@@ -114,9 +114,13 @@ func (t *Tailer) register(origin, name, path string, input int, key fileKey, siz
 func (t *Tailer) place(f *file) {
 	t.byKey[f.src.key] = f
 	t.byPath[f.src.path] = f
-	if f.name != "" {
-		t.byName[f.name] = f
+	if f.name == "" {
+		return
 	}
+	if g := t.byName[f.name]; g != nil && g != f {
+		t.ousted = append(t.ousted, g)
+	}
+	t.byName[f.name] = f
 }
 
 // unplace is the opposite.

@@ -427,3 +427,32 @@ func TestRecoveredFileKeepsItsPartialLine(t *testing.T) {
 		}
 	}
 }
+
+// TestNamePassedOn has rotated names that the pattern matches as well: the
+// oldest file is removed, and its name goes to the next.
+func TestNamePassedOn(t *testing.T) {
+	r := newRig(t)
+	old, err := os.Create(r.path("app-1.log"))
+	r.must(err)
+	defer old.Close()
+	fmt.Fprint(old, "oldest\n")
+	r.start()
+	r.want("oldest")
+	r.write("app.log", "older\n")
+	r.want("oldest", "older")
+	r.stop() // so that one look sees all of it
+	r.start()
+	r.wait("both files", func() bool { return len(r.tailer.Files()) == 2 })
+	r.remove("app-1.log")
+	r.rename("app.log", "app-1.log")
+	r.write("app.log", "new\n")
+	r.want("oldest", "older", "new")
+	r.wait("no file of the removed one's name", func() bool {
+		for _, f := range r.tailer.Files() {
+			if f.State == "idle" && f.ID == r.firstFile() {
+				return false
+			}
+		}
+		return true
+	})
+}

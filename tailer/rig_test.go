@@ -244,3 +244,10 @@ func (r *rig) sawEvent(kind EventKind) Event {
 	})
 	return found
 }
+
+// firstFile returns the file of the first line.
+func (r *rig) firstFile() FileID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines[0].file
+}

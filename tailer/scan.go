@@ -126,6 +126,16 @@ func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 		}
 		t.loseName(f, now)
 	}
+	for _, f := range t.ousted {
+		switch {
+		case f.name == "" || t.byName[f.name] == f:
+		case f.busy:
+			f.lostName = true
+		default:
+			t.loseName(f, now)
+		}
+	}
+	t.ousted = t.ousted[:0]
 }
 
 // blind reports whether name could not be seen by the scan, whether it is there

@@ -125,6 +125,7 @@ type Tailer struct {
 	byKey   map[fileKey]*file
 	byName  map[string]*file // the file that has the name now
 	byPath  map[string]*file // where it lies, for events
+	ousted  []*file          // their names have gone to others; dealt with at the end of a scan
 	byID    map[FileID]*file
 	streams map[uint64][]*file // the files of a name, the oldest first
 

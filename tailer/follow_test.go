@@ -456,3 +456,21 @@ func TestNamePassedOn(t *testing.T) {
 		return true
 	})
 }
+
+// TestOneBlockOfAStreamAtATime has late lines come to a rotated file while its
+// successor is written to.
+func TestOneBlockOfAStreamAtATime(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "one\n")
+	r.start()
+	r.want("one")
+	r.rename("a.log", "a.log.1")
+	r.write("a.log", "two\n")
+	r.want("one", "two")
+	const n = 200
+	for i := range n {
+		r.append("a.log.1", fmt.Sprintf("late %d\n", i))
+		r.append("a.log", fmt.Sprintf("live %d\n", i))
+	}
+	r.wait("all lines", func() bool { return len(r.texts()) == 2+2*n })
+}

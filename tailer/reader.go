@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Handler takes a block over. While it blocks, the file is not read on. An
+// Handler takes a block over. While it blocks, the file is not read on. It is
+// called by several goroutines, but for one stream never by two at a time. An
 // error means that it did not take the block (its context has ended).
 type Handler func(context.Context, *Block) error
 

@@ -28,6 +28,7 @@ type rig struct {
 	events []Event
 	states map[FileID]State
 	gate   chan struct{} // when set, blocks wait for it
+	inside sync.Map      // streams of which a block is being handled
 
 	tailer *Tailer
 	cancel context.CancelFunc
@@ -112,6 +113,10 @@ func (r *rig) finish() {
 }
 
 func (r *rig) block(ctx context.Context, b *Block) error {
+	if _, twice := r.inside.LoadOrStore(b.Stream, true); twice {
+		r.t.Errorf("two blocks of one stream at a time")
+	}
+	defer r.inside.Delete(b.Stream)
 	r.mu.Lock()
 	gate := r.gate
 	r.mu.Unlock()

@@ -131,6 +131,8 @@ type Tailer struct {
 
 	ready   []*file          // wait for a worker, in turn
 	held    []*file          // not admitted by Options.Admit
+	reading map[uint64]bool  // streams of which a file has its turn: one at a time, so that order holds
+	blocked []*file          // wait for another file of their stream to end its turn
 	woken   []*file          // something happened to them; ready at the next wake-up
 	watched map[*file]bool   // rotated, or waiting for time to pass
 	running int              // turns under way
@@ -180,7 +182,7 @@ func New(o Options) (*Tailer, error) {
 	t := &Tailer{
 		o: o, log: o.Log, matcher: m,
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
-		streams: map[uint64][]*file{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
+		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan []missing, 1), lookDone: make(chan []found, 1), nudged: make(chan struct{}, 1),

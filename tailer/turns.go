@@ -86,6 +86,9 @@ func (t *Tailer) nextReady() *file {
 			t.popReady()
 			f.queued = false // woken when it is found, or its predecessor is finished
 			t.post(f)
+		case t.reading[f.src.stream]:
+			t.popReady()
+			t.blocked = append(t.blocked, f)
 		case !t.o.Admit(f.src.stream):
 			t.popReady()
 			t.held = append(t.held, f)
@@ -105,6 +108,7 @@ func (t *Tailer) popReady() {
 func (t *Tailer) started(f *file) {
 	t.popReady()
 	f.queued, f.busy = false, true
+	t.reading[f.src.stream] = true
 	t.running++
 	t.open.remove(f)
 }
@@ -113,6 +117,9 @@ func (t *Tailer) started(f *file) {
 func (t *Tailer) turned(r result) {
 	f, now := r.f, time.Now()
 	f.busy = false
+	delete(t.reading, f.src.stream)
+	t.ready = append(t.ready, t.blocked...)
+	t.blocked = t.blocked[:0]
 	if f.src.f != nil {
 		t.open.touch(f)
 		t.limitOpen()

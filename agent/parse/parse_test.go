@@ -61,6 +61,8 @@ func TestFormats(t *testing.T) {
 		{"message only, as any object", "json auto", `{"message":"m","x":1}`, `{"message":"m","payload":{"application":"D","params":{"x":1}}}`, nil},
 		{"payload is no object", "envelope", `{"message":"m","payload":3}`, `{"message":"m","payload":{"application":"D","params":{"payload":3}}}`, nil},
 		{"member twice", "envelope json auto", `{"message":"a","message":"b","payload":{}}`, "", ErrTwice},
+		{"escaped names", "envelope auto", `{"mess\u0061ge":"m","p\u0061yload":{"applic\u0061tion":"A","params":{}}}`, `{"mess\u0061ge":"m","p\u0061yload":{"applic\u0061tion":"A","params":{}}}`, nil},
+		{"twice, once escaped", "envelope auto", `{"mess\u0061ge":"a","message":"b","payload":{}}`, "", ErrTwice},
 		{"no message", "envelope", `{"a":1}`, "", ErrNoMessage},
 		{"no object", "envelope json", `plain text`, "", ErrNotObject},
 		{"list", "envelope json", `[1]`, "", ErrNotObject},

@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"bytes"
+	"encoding/json"
 	"unicode/utf8"
 
 	"shiplog/agent/envelope"
@@ -62,7 +64,7 @@ func (f *found) top(s *scanner) bool {
 			return ok
 		}
 		var value []byte
-		switch string(key) {
+		switch string(unescaped(key)) {
 		case `"message"`:
 			value, ok = s.value()
 			f.set(message, value)
@@ -104,8 +106,21 @@ func (f *found) inner(s *scanner) bool {
 	}
 }
 
+// unescaped returns a key, with its quotes, as it is written without needless
+// escapes.
+func unescaped(key []byte) []byte {
+	if bytes.IndexByte(key, '\\') < 0 {
+		return key
+	}
+	var name string
+	if err := json.Unmarshal(key, &name); err != nil {
+		return key // it is valid, so this is not reached
+	}
+	return envelope.AppendString(nil, []byte(name))
+}
+
 func payloadMember(key []byte) (member, bool) {
-	switch string(key) {
+	switch string(unescaped(key)) {
 	case `"application"`:
 		return application, true
 	case `"username"`:
@@ -162,7 +177,7 @@ func (f *found) fill(text []byte, e *envelope.Envelope) {
 // fillExtra keeps the members that the envelope does not name.
 func (f *found) fillExtra(text []byte, e *envelope.Envelope) {
 	eachMember(text, func(key, value []byte) {
-		switch string(key) {
+		switch string(unescaped(key)) {
 		case `"message"`:
 		case `"payload"`:
 			if f.within {

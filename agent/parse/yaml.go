@@ -3,7 +3,6 @@ package parse
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 
 	"gopkg.in/yaml.v3"
@@ -60,7 +59,7 @@ func (r *fastReader) yamlPayload(payload *yaml.Node) error {
 func yamlMapping(text []byte) (root *yaml.Node, err error) {
 	defer func() { // the library is not ours, and the text is anybody's
 		if p := recover(); p != nil {
-			root, err = nil, fmt.Errorf("%w: %v", ErrRelaxed, p)
+			root, err = nil, ErrRelaxed
 		}
 	}()
 	var doc, more yaml.Node

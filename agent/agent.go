@@ -109,7 +109,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		a.log.Warn("the last run did not end in order: what it sent after its last save is sent again", "state_dir", c.StateDir)
 	}
 	if err := a.build(); err != nil {
-		return errors.Join(err, store.Close())
+		return errors.Join(err, store.Abandon()) // nothing was sent, but what the run before left unclean still is
 	}
 	return a.run(ctx)
 }

@@ -57,7 +57,7 @@ type Agent struct {
 	ledger   *ledger
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
-	handler  tailer.Handler
+	pipeline *pipeline
 	kick     chan struct{} // asks the saver to save now
 	counts   counts
 
@@ -140,7 +140,7 @@ func (a *Agent) build() error {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
 	pipe.nudge = a.tailer.Nudge
-	a.handler = pipe.handle
+	a.pipeline = pipe
 	return nil
 }
 
@@ -154,7 +154,7 @@ func (a *Agent) run(ctx context.Context) error {
 	server.Go(func() { a.serve(serving) })
 	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
 
-	err := a.tailer.Run(ctx, a.handler)
+	err := a.tailer.Run(ctx, a.pipeline.handle)
 
 	if ctx.Err() != nil {
 		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.c.ShutdownTimeout)
@@ -326,6 +326,7 @@ func (a *Agent) fileEvent(e tailer.Event) {
 			log.Info("file is gone", "bytes", e.File.Offset)
 		}
 	case tailer.Forgotten:
+		a.pipeline.forget(e.File.ID)
 		log.Info("deleted file finished", "bytes", e.File.Offset)
 	case tailer.Unreadable:
 		log.Warn("file cannot be read; it is tried again", "error", e.Err)

@@ -1,34 +1,65 @@
 package agent
 
 import (
+	"slices"
+
 	"shiplog/agent/envelope"
 	"shiplog/agent/parse"
 )
 
-// Encoder turns entries into envelopes, as the agent sends them. It is safe
-// for concurrent use.
+// Encoder turns the entries of the files of one input into envelopes, as the
+// agent sends them. It is safe for concurrent use.
 type Encoder struct {
-	parser      parse.Parser
+	format      parse.Format
 	application []byte
 }
 
 // NewEncoder returns the encoder for a format; application stands where an
 // entry names none.
 func NewEncoder(format, application string) (*Encoder, error) {
-	p, err := parse.New(format)
+	f, err := parse.New(format, parse.Options{})
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{parser: p, application: []byte(application)}, nil
+	return &Encoder{format: f, application: []byte(application)}, nil
+}
+
+// File returns the encoder for one file. state is what the file's encoder of
+// an earlier run said last, nil for a file that is new.
+func (n *Encoder) File(state []byte) *FileEncoder {
+	p := n.format.NewParser(state)
+	f := &FileEncoder{encoder: n, parser: p}
+	if s, ok := p.(parse.Stateful); ok {
+		f.stateful, f.generation = s, s.Generation()
+	}
+	return f
+}
+
+// FileEncoder turns the entries of one file, in their order, into envelopes.
+// One goroutine uses it at a time.
+type FileEncoder struct {
+	encoder    *Encoder
+	parser     parse.Parser
+	stateful   parse.Stateful // nil: earlier entries do not matter
+	generation uint32
 }
 
 // Encode fills e from entry. The error says why the entry did not parse; e
 // holds all of it as its message then, and can be sent.
-func (n *Encoder) Encode(entry []byte, e *envelope.Envelope) error {
+func (f *FileEncoder) Encode(entry []byte, e *envelope.Envelope) error {
 	e.Reset()
-	err := n.parser.Parse(entry, e)
+	err := f.parser.Parse(entry, e)
 	if e.Application.Kind == envelope.None {
-		e.Application = envelope.Value{Kind: envelope.Text, Bytes: n.application}
+		e.Application = envelope.Value{Kind: envelope.Text, Bytes: f.encoder.application}
 	}
 	return err
+}
+
+// changed returns the state after the last entry, if that entry changed it.
+func (f *FileEncoder) changed() ([]byte, bool) {
+	if f.stateful == nil || f.stateful.Generation() == f.generation {
+		return nil, false
+	}
+	f.generation = f.stateful.Generation()
+	return slices.Clone(f.stateful.State()), true
 }

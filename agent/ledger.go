@@ -39,6 +39,7 @@ type account struct {
 type proof struct {
 	head, tail checkpoint.Mark
 	seen       time.Time
+	parser     []byte // the parser's state there; nil: as it was before the block
 }
 
 func newLedger(entries []checkpoint.Entry, now func() time.Time) *ledger {
@@ -92,13 +93,25 @@ func (l *ledger) account(b *tailer.Block) *account {
 	return a
 }
 
+// parserState returns what the file's parser has to know at the end of the
+// acknowledged prefix.
+func (l *ledger) parserState(id tailer.FileID) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.files[id]; a != nil {
+		return a.entry.Parser
+	}
+	return nil
+}
+
 // settled notes that the block's bytes up to end are acknowledged, dead-lettered
-// or nothing to ship.
-func (l *ledger) settled(b *tailer.Block, end int64) {
+// or nothing to ship. parser is the parser's new state at end, nil if it has not
+// changed in the block.
+func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) {
 	if b.Volatile || end <= b.Start {
 		return
 	}
-	at := proof{checkpoint.Mark(b.Head), checkpoint.Mark(b.Tail(end)), time.Unix(0, b.Seen)}
+	at := proof{checkpoint.Mark(b.Head), checkpoint.Mark(b.Tail(end)), time.Unix(0, b.Seen), parser}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.account(b)
@@ -114,10 +127,18 @@ func (l *ledger) settled(b *tailer.Block, end int64) {
 	if a.prefix.End() != end { // blocks behind this one had been acknowledged before it
 		at = a.ends[a.prefix.End()]
 	}
-	for e := range a.ends {
-		if e <= a.prefix.End() {
-			delete(a.ends, e)
+	latest := end
+	for e, p := range a.ends {
+		if e > a.prefix.End() {
+			continue
 		}
+		if p.parser != nil && e > latest {
+			latest, parser = e, p.parser
+		}
+		delete(a.ends, e)
+	}
+	if parser != nil {
+		a.entry.Parser = parser
 	}
 	a.entry.Offset, a.entry.Head, a.entry.Tail = a.prefix.End(), at.head, at.tail
 	if at.seen.After(a.entry.Seen) {

@@ -43,7 +43,7 @@ func TestLedgerNeverAhead(t *testing.T) {
 			if rapid.IntRange(0, 9).Draw(t, "part") == 0 {
 				end = rapid.Int64Range(b.Start, b.End).Draw(t, "end")
 			}
-			l.settled(b, end)
+			l.settled(b, end, nil)
 			if end > b.Start {
 				settled[b.Start] = end
 			}
@@ -100,7 +100,7 @@ func TestLedgerForgetsWhenAllIsSettled(t *testing.T) {
 	if _, removed := l.take(); len(removed) != 0 {
 		t.Fatal("removed before its last line was acknowledged")
 	}
-	l.settled(b, 5)
+	l.settled(b, 5, nil)
 	if _, removed := l.take(); len(removed) != 1 || removed[0] != 1 {
 		t.Errorf("removed %v", removed)
 	}
@@ -139,7 +139,7 @@ func TestLedgerIgnoresPipes(t *testing.T) {
 	l := newLedger([]checkpoint.Entry{}, time.Now)
 	b := &tailer.Block{File: 1, End: 5, Volatile: true}
 	l.handed(b)
-	l.settled(b, 5)
+	l.settled(b, 5, nil)
 	if changed, _ := l.take(); len(changed) != 0 || len(l.files) != 0 {
 		t.Errorf("changed %v", changed)
 	}

@@ -56,6 +56,32 @@ type pipeline struct {
 	nudge    func()    // there is room again
 	scratch  sync.Pool // of *envelope.Envelope
 	pool     sync.Pool // of *shipment
+
+	mu    sync.Mutex
+	files map[tailer.FileID]*FileEncoder
+}
+
+// encoder returns the file's encoder. The blocks of one file come one after the
+// other, so that one goroutine uses it at a time.
+func (p *pipeline) encoder(b *tailer.Block) *FileEncoder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.files[b.File]
+	if f == nil {
+		f = p.routes[b.Input].encoder.File(p.ledger.parserState(b.File))
+		if p.files == nil {
+			p.files = map[tailer.FileID]*FileEncoder{}
+		}
+		p.files[b.File] = f
+	}
+	return f
+}
+
+// forget drops what is kept for a file that cannot come back.
+func (p *pipeline) forget(id tailer.FileID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.files, id)
 }
 
 // shipment is a block on its way, with the memory of its records.
@@ -65,8 +91,16 @@ type shipment struct {
 	values  []byte // encoded values and the digits of the headers
 	spans   []span
 	headers []kgo.RecordHeader
+	states  []parserState
 	source  []byte
 	path    []byte
+}
+
+// parserState is what the file's parser has to know after the entry that ends
+// at offset end.
+type parserState struct {
+	end   int64
+	state []byte
 }
 
 // span says where the parts of a record lie in shipment.values.
@@ -83,7 +117,7 @@ var headerOne = []byte("1") //nolint:gochecknoglobals // a constant that Go cann
 func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 	if len(b.Entries) == 0 { // blank lines, or NUL bytes
 		p.ledger.handed(b)
-		p.ledger.settled(b, b.End)
+		p.ledger.settled(b, b.End, nil)
 		b.Release()
 		return nil
 	}
@@ -113,10 +147,13 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	if e == nil {
 		e = &envelope.Envelope{}
 	}
-	r := &p.routes[b.Input]
+	r, f := &p.routes[b.Input], p.encoder(b)
 	extra, failed := 0, 0
 	for i := range b.Entries {
-		sp := p.encodeEntry(s, r, &b.Entries[i], e)
+		sp := p.encodeEntry(s, r, f, &b.Entries[i], e)
+		if state, ok := f.changed(); ok {
+			s.states = append(s.states, parserState{b.Entries[i].End, state})
+		}
 		if sp.failed != "" {
 			extra++
 			failed++
@@ -135,9 +172,9 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	return s
 }
 
-func (p *pipeline) encodeEntry(s *shipment, r *route, entry *tailer.Entry, e *envelope.Envelope) span {
+func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, entry *tailer.Entry, e *envelope.Envelope) span {
 	sp := span{value: len(s.values)}
-	if err := r.encoder.Encode(entry.Data, e); err != nil {
+	if err := f.Encode(entry.Data, e); err != nil {
 		sp.failed = err.Error()
 	}
 	if e.Raw != nil {
@@ -225,7 +262,13 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 		end = batch.Records[n].Start
 	}
 	p.counts.acked(batch.Records[:n])
-	p.ledger.settled(s.block, end)
+	var state []byte
+	for _, at := range s.states {
+		if at.end <= end {
+			state = at.state
+		}
+	}
+	p.ledger.settled(s.block, end, state)
 	p.recycle(s)
 	p.nudge()
 }
@@ -240,9 +283,10 @@ func (p *pipeline) recycle(s *shipment) {
 	}
 	clear(s.spans)
 	clear(s.headers)
+	clear(s.states)
 	clear(s.batch.Records)
 	big := s.memory() > keep
-	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], source: s.source, path: s.path,
+	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], source: s.source, path: s.path,
 		batch: shipper.Batch{Records: s.batch.Records[:0]}}
 	if !big {
 		p.pool.Put(s)

@@ -31,6 +31,7 @@ type Entry struct {
 	Seen     time.Time // when it was last certainly at Path
 	Gone     time.Time // when it was found to be nowhere; zero while it exists
 	Found    time.Time // when it was found first: the order of the files of one name
+	Parser   []byte    // what its parser has to know at Offset; at most some KiB
 }
 
 // recordType is the first byte of a record. Zero is none, so that a run of
@@ -135,6 +136,7 @@ const (
 	fieldSeen
 	fieldGone
 	fieldFound
+	fieldParser
 )
 
 // fieldEntry is the number of an entry in a record of type entries, fieldRemoved
@@ -178,6 +180,9 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	number(fieldSeen, nanos(e.Seen))
 	number(fieldGone, nanos(e.Gone))
 	number(fieldFound, nanos(e.Found))
+	if len(e.Parser) > 0 {
+		text(fieldParser, string(e.Parser))
+	}
 	return dst
 }
 
@@ -268,6 +273,8 @@ func (e *Entry) set(n protowire.Number, v uint64, s []byte) {
 		e.Gone = fromNanos(v)
 	case fieldFound:
 		e.Found = fromNanos(v)
+	case fieldParser:
+		e.Parser = append([]byte(nil), s...)
 	}
 }
 

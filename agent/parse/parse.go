@@ -24,18 +24,48 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"shiplog/agent/envelope"
 )
 
-// Parser reads entries of one format. It is safe for concurrent use.
+// Format is a way to read entries. It is safe for concurrent use.
+type Format interface {
+	// NewParser returns a parser for one file. state is what State of an
+	// earlier parser of that file returned last, nil for a file that is new; a
+	// state that is not understood counts as none.
+	NewParser(state []byte) Parser
+}
+
+// Parser reads the entries of one file, in their order. One goroutine uses it
+// at a time.
 type Parser interface {
 	// Parse fills e, which was Reset, from entry. What e holds then may alias
-	// entry and e's own memory. The application stays None where the entry
-	// names none. An error says why the entry did not parse; e holds the whole
-	// entry as its message then. Errors are static: they cost no allocation.
+	// entry, e's own memory and the parser's, and is valid until the next call.
+	// The application stays None where the entry names none. An error says why
+	// the entry did not parse; e holds the whole entry as its message then.
+	// Errors are static: they cost no allocation.
 	Parse(entry []byte, e *envelope.Envelope) error
+}
+
+// Stateful is a Parser for which earlier entries of the file matter: column
+// names, a choice of format. Its state is kept with the checkpoint.
+type Stateful interface {
+	Parser
+	// Generation changes with each change of the state.
+	Generation() uint32
+	// State returns what NewParser needs to go on after the last entry, in at
+	// most some KiB. The caller may keep it.
+	State() []byte
+}
+
+// Options say how a format reads. The zero value is the default of each.
+type Options struct {
+	// Location is for times that name no zone; nil is time.Local.
+	Location *time.Location
+	// Now is for times without a year or a date; nil is time.Now.
+	Now func() time.Time
 }
 
 // Why an entry did not parse.
@@ -47,22 +77,29 @@ var (
 	ErrRelaxed     = errors.New("neither JSON nor a relaxed envelope")
 )
 
+// stateless is a Format whose parsers know nothing of earlier entries, so that
+// one serves all files.
+type stateless struct{ Parser }
+
+// NewParser returns the one parser.
+func (s stateless) NewParser([]byte) Parser { return s.Parser }
+
 // Formats returns the names that New takes.
 func Formats() []string { return []string{"auto", "envelope", "json", "raw"} }
 
-// New returns the parser of a format.
-func New(format string) (Parser, error) {
-	switch format {
+// New returns a format by its name.
+func New(name string, _ Options) (Format, error) {
+	switch name {
 	case "auto":
-		return auto{}, nil
+		return stateless{auto{}}, nil
 	case "envelope":
-		return envelopes{}, nil
+		return stateless{envelopes{}}, nil
 	case "json":
-		return objects{}, nil
+		return stateless{objects{}}, nil
 	case "raw":
-		return raw{}, nil
+		return stateless{raw{}}, nil
 	}
-	return nil, fmt.Errorf("format %q is none of %s", format, strings.Join(Formats(), ", "))
+	return nil, fmt.Errorf("format %q is none of %s", name, strings.Join(Formats(), ", "))
 }
 
 type raw struct{}

@@ -22,10 +22,11 @@ const (
 // read parses entry as the agent does, with D as the configured application.
 func read(t testing.TB, format, entry string) (string, error) {
 	t.Helper()
-	p, err := New(format)
+	f, err := New(format, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := f.NewParser(nil)
 	var e envelope.Envelope
 	err = p.Parse([]byte(entry), &e)
 	if e.Application.Kind == envelope.None {
@@ -119,7 +120,7 @@ func TestApplicationOfAWholeEnvelope(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	if _, err := New("yaml"); err == nil || !strings.Contains(err.Error(), "auto, envelope, json, raw") {
+	if _, err := New("yaml", Options{}); err == nil || !strings.Contains(err.Error(), "auto, envelope, json, raw") {
 		t.Error(err)
 	}
 }
@@ -277,10 +278,11 @@ var benchmarks = map[string]struct{ format, entry string }{
 // TestNoAllocation is the promise of the hot path: no allocation per line.
 func TestNoAllocation(t *testing.T) {
 	for name, b := range benchmarks {
-		p, err := New(b.format)
+		f, err := New(b.format, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		p := f.NewParser(nil)
 		var e envelope.Envelope
 		dst, entry := make([]byte, 0, 4096), []byte(b.entry)
 		one := func() {
@@ -299,10 +301,11 @@ func TestNoAllocation(t *testing.T) {
 func BenchmarkParse(b *testing.B) {
 	for name, c := range benchmarks {
 		b.Run(name, func(b *testing.B) {
-			p, err := New(c.format)
+			f, err := New(c.format, Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
+			p := f.NewParser(nil)
 			var e envelope.Envelope
 			var dst []byte
 			entry := []byte(c.entry)

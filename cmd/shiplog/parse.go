@@ -119,9 +119,10 @@ func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder,
 	}
 	var e envelope.Envelope
 	var line []byte
+	file := enc.File(nil)
 	return tailer.Lines(in, maxLine, func(entry tailer.Entry) error {
 		t.lines++
-		if err := enc.Encode(entry.Data, &e); err != nil {
+		if err := file.Encode(entry.Data, &e); err != nil {
 			t.reasons[err.Error()]++
 		}
 		line = append(e.AppendJSON(line[:0]), '\n')

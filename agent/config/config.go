@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Application        string // payload.application where a line names none
 	Inputs             []Input
+	Transforms         []Transform // for all inputs, before their own
 	Kafka              Kafka
 	StateDir           string        // checkpoint, dead letters, lock
 	MemoryLimit        int64         // bytes in flight, for all files together
@@ -42,6 +43,7 @@ type Input struct {
 	RotateWait        time.Duration
 	FlushPartialAfter time.Duration // 0: never
 	Topic             string        // overrides Kafka.Topic; "" otherwise
+	Transforms        []Transform
 }
 
 // Kafka says where records go.

@@ -19,6 +19,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 	d.mapping(n, "", []key{
 		{"application", d.text(&c.Application)},
 		{"inputs", func(n *yaml.Node, path string) { d.inputList(n, path, c) }},
+		{"transforms", d.transforms(&c.Transforms)},
 		{"kafka", func(n *yaml.Node, path string) { d.kafkaKeys(n, path, &c.Kafka) }},
 		{"state_dir", d.dir(&c.StateDir)},
 		{"memory_limit", d.size(&c.MemoryLimit, 1<<20, math.MaxInt64)},
@@ -67,6 +68,7 @@ func (d *decoder) inputKeys(n *yaml.Node, path string, in *Input) {
 		{"flush_partial_after", d.duration(&in.FlushPartialAfter, 0, 24*time.Hour)},
 		{"pin", d.pin},
 		{"topic", d.topic(&in.Topic)},
+		{"transforms", d.transforms(&in.Transforms)},
 	})
 }
 

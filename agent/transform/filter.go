@@ -20,32 +20,27 @@ type condition struct{ program *vm.Program }
 // application, username, operation (texts, "" where there is none), params (a
 // map) and payload, which holds all but the message.
 func newCondition(text string) (condition, error) {
-	p, err := expr.Compile(text, expr.Env(names("", "", "", "", map[string]any{})), expr.AsBool())
+	var empty scope
+	p, err := expr.Compile(text, expr.Env(empty.of(&envelope.Envelope{})), expr.AsBool())
 	if err != nil {
 		return condition{}, fmt.Errorf("expression %q: %w", text, err)
 	}
 	return condition{p}, nil
 }
 
-// names is what expressions see.
-func names(message, application, username, operation string, params map[string]any) map[string]any {
-	return map[string]any{
-		"message": message, "application": application, "username": username, "operation": operation, "params": params,
-		"payload": map[string]any{"application": application, "username": username, "operation": operation, "params": params},
-	}
-}
-
 // scope is an entry as expressions see it, built when one asks.
 type scope struct {
-	built bool
-	names map[string]any
-	vm    vm.VM
+	built   bool
+	names   map[string]any
+	payload map[string]any
+	params  map[string]any
+	vm      vm.VM
 }
 
 // holds evaluates the condition.
 func (c condition) holds(f *File, e *envelope.Envelope) (bool, error) {
 	if !f.scope.built {
-		f.scope.names = f.scope.of(e)
+		f.scope.of(e)
 		f.scope.built = true
 	}
 	v, err := f.scope.vm.Run(c.program, f.scope.names)
@@ -59,12 +54,22 @@ func (c condition) holds(f *File, e *envelope.Envelope) (bool, error) {
 	return b, nil
 }
 
+// of fills the scope from e, and returns the names that expressions see.
 func (s *scope) of(e *envelope.Envelope) map[string]any {
-	params := make(map[string]any, len(e.Params))
-	for i := range e.Params {
-		params[text(e.Params[i].Key)] = plain(e.Params[i].Value)
+	if s.names == nil {
+		s.names, s.payload, s.params = map[string]any{}, map[string]any{}, map[string]any{}
 	}
-	return names(text(e.Message), text(e.Application), text(e.Username), text(e.Operation), params)
+	clear(s.params)
+	for i := range e.Params {
+		s.params[text(e.Params[i].Key)] = plain(e.Params[i].Value)
+	}
+	s.names["message"], s.names["params"], s.names["payload"] = text(e.Message), s.params, s.payload
+	s.payload["params"] = s.params
+	for name, v := range map[string]envelope.Value{"application": e.Application, "username": e.Username, "operation": e.Operation} {
+		t := text(v)
+		s.names[name], s.payload[name] = t, t
+	}
+	return s.names
 }
 
 func text(v envelope.Value) string { return string(appendText(nil, v)) }

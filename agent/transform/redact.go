@@ -204,20 +204,35 @@ func (s *redaction) nested(f *File, e *envelope.Envelope, v envelope.Value) (env
 	return envelope.Value{Kind: envelope.JSON, Bytes: append(out, v.Bytes[from:]...)}, true
 }
 
-// within reports whether any of the words, which are in lower case, is in text
-// in any letters.
+// within reports whether any of the words, which are in lower case and begin
+// with a letter, is in text in any letters.
 func within(text []byte, words ...string) bool {
 	for _, w := range words {
-		for i := 0; i+len(w) <= len(text); i++ {
-			j := bytes.IndexAny(text[i:], w[:1]+strings.ToUpper(w[:1]))
-			if j < 0 {
-				break
-			}
-			i += j
-			if i+len(w) <= len(text) && bytes.EqualFold(text[i:i+len(w)], []byte(w)) {
-				return true
+		for _, first := range [2]byte{w[0], w[0] - 'a' + 'A'} {
+			for rest := text; len(rest) >= len(w); {
+				i := bytes.IndexByte(rest, first)
+				if i < 0 || i+len(w) > len(rest) {
+					break
+				}
+				if equalFold(rest[i:i+len(w)], w) {
+					return true
+				}
+				rest = rest[i+1:]
 			}
 		}
 	}
 	return false
+}
+
+// equalFold compares ASCII letters; lower is in lower case.
+func equalFold(b []byte, lower string) bool {
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }

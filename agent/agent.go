@@ -33,6 +33,7 @@ import (
 	"shiplog/agent/admin"
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
+	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
@@ -69,6 +70,36 @@ type Agent struct {
 // counts are totals since the start.
 type counts struct {
 	bytes, entries, records, unparsed, truncated, partial atomic.Int64
+	filtered, sampled, limited, untransformed             atomic.Int64
+}
+
+// encoded counts what became of a block's entries.
+func (c *counts) encoded(s *shipment) {
+	var unparsed, untransformed int64
+	for i := range s.spans {
+		if s.spans[i].failed != "" {
+			unparsed++
+		}
+		if s.spans[i].untransformed != "" {
+			untransformed++
+		}
+	}
+	for _, l := range s.left {
+		switch l.why {
+		case transform.Filtered:
+			c.filtered.Add(l.entries)
+		case transform.Sampled:
+			c.sampled.Add(l.entries)
+		case transform.Limited:
+			c.limited.Add(l.entries)
+		}
+	}
+	if unparsed > 0 {
+		c.unparsed.Add(unparsed)
+	}
+	if untransformed > 0 {
+		c.untransformed.Add(untransformed)
+	}
 }
 
 // read counts what was handed over.

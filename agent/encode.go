@@ -2,9 +2,11 @@ package agent
 
 import (
 	"slices"
+	"time"
 
 	"shiplog/agent/envelope"
 	"shiplog/agent/parse"
+	"shiplog/agent/transform"
 )
 
 // Encoder turns the entries of the files of one input into envelopes, as the
@@ -12,6 +14,7 @@ import (
 type Encoder struct {
 	format      parse.Format
 	application []byte
+	chain       *transform.Chain // nil: nothing is transformed
 }
 
 // NewEncoder returns the encoder for a format; application stands where an
@@ -24,11 +27,14 @@ func NewEncoder(format, application string) (*Encoder, error) {
 	return &Encoder{format: f, application: []byte(application)}, nil
 }
 
-// File returns the encoder for one file. state is what the file's encoder of
-// an earlier run said last, nil for a file that is new.
-func (n *Encoder) File(state []byte) *FileEncoder {
+// File returns the encoder for the file that has this id. state is what the
+// file's encoder of an earlier run said last, nil for a file that is new.
+func (n *Encoder) File(id uint64, state []byte) *FileEncoder {
 	p := n.format.NewParser(state)
 	f := &FileEncoder{encoder: n, parser: p}
+	if !n.chain.Empty() {
+		f.chain = n.chain.File(id)
+	}
 	if s, ok := p.(parse.Stateful); ok {
 		f.stateful, f.generation = s, s.Generation()
 	}
@@ -42,6 +48,14 @@ type FileEncoder struct {
 	parser     parse.Parser
 	stateful   parse.Stateful // nil: earlier entries do not matter
 	generation uint32
+	chain      *transform.File // nil: nothing is transformed
+}
+
+// Begin tells the time, once for the entries that follow.
+func (f *FileEncoder) Begin(now time.Time) {
+	if f.chain != nil {
+		f.chain.Begin(now)
+	}
 }
 
 // Encode fills e from entry. The error says why the entry did not parse; e
@@ -53,6 +67,24 @@ func (f *FileEncoder) Encode(entry []byte, e *envelope.Envelope) error {
 		e.Application = envelope.Value{Kind: envelope.Text, Bytes: f.encoder.application}
 	}
 	return err
+}
+
+// Transform carries the input's transformations out on e, which Encode filled
+// from the entry that begins at offset.
+func (f *FileEncoder) Transform(e *envelope.Envelope, offset int64) transform.Result {
+	if f.chain == nil {
+		return transform.Result{}
+	}
+	parse.Unfold(e)
+	return f.chain.Apply(e, offset)
+}
+
+// redact appends text to dst as it may leave the host.
+func (n *Encoder) redact(dst []byte, text string) []byte {
+	if !n.chain.Redacts() {
+		return append(dst, text...)
+	}
+	return n.chain.RedactText(dst, []byte(text))
 }
 
 // changed returns the state after the last entry, if that entry changed it.

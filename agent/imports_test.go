@@ -17,6 +17,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"shiplog/agent/envelope":   append(leaf, "gopkg.in/yaml.v3"),
 		"shiplog/agent/checkpoint": append(leaf, "gopkg.in/yaml.v3"),
 		"shiplog/agent/admin":      append(leaf, "gopkg.in/yaml.v3"),
+		"shiplog/agent/transform":  {"shiplog/agent/config", "shiplog/agent/parse", "shiplog/agent/checkpoint", "shiplog/agent/admin", "shiplog/tailer", "shiplog/shipper"},
 		"shiplog/agent/parse":      {"shiplog/agent/config", "shiplog/agent/checkpoint", "shiplog/agent/admin", "shiplog/tailer", "shiplog/shipper"},
 	} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Deps "\n"}}`, pkg).CombinedOutput()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,9 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"shiplog/agent/config"
+	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
@@ -112,17 +115,24 @@ func password(a *config.SASL) (string, error) {
 	return p, nil
 }
 
-// routes returns what happens to the entries of each input.
+// routes returns what happens to the entries of each input. Its error is of
+// type config.Errors where the configuration is at fault.
 func routes(c *config.Config) ([]route, error) {
 	kind, ok := map[string]keyKind{"none": keyNone, "file": keyFile, "host": keyHost, "application": keyApplication}[c.Kafka.Key]
 	if !ok {
 		return nil, fmt.Errorf("kafka.key %q is not known", c.Kafka.Key)
 	}
 	var out []route
+	var wrong config.Errors
 	for i := range c.Inputs {
 		in := &c.Inputs[i]
-		enc, err := NewEncoder(in.Format, in.Application)
-		if err != nil {
+		enc, err := NewInputEncoder(c, in)
+		var errs config.Errors
+		switch {
+		case errors.As(err, &errs):
+			wrong = append(wrong, errs...)
+			continue
+		case err != nil:
 			return nil, fmt.Errorf("input %s: %w", in.Name, err)
 		}
 		topic := in.Topic
@@ -131,5 +141,104 @@ func routes(c *config.Config) ([]route, error) {
 		}
 		out = append(out, route{encoder: enc, topic: topic, key: kind})
 	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
 	return out, nil
+}
+
+// Validate checks what package config cannot: expressions, patterns, keys. Its
+// error is of type config.Errors where the configuration is at fault.
+func Validate(c *config.Config) error {
+	_, err := routes(c)
+	return err
+}
+
+// NewInputEncoder returns the encoder that an input of the configuration asks
+// for, with its transformations.
+func NewInputEncoder(c *config.Config, in *config.Input) (*Encoder, error) {
+	enc, err := NewEncoder(in.Format, in.Application)
+	if err != nil {
+		return nil, err
+	}
+	enc.chain, err = chain(append(slices.Clone(c.Transforms), in.Transforms...))
+	return enc, err
+}
+
+// chain compiles transformations. Its error is of type config.Errors.
+func chain(ts []config.Transform) (*transform.Chain, error) {
+	if len(ts) == 0 {
+		return nil, nil
+	}
+	var wrong config.Errors
+	steps := make([]transform.Step, len(ts))
+	for i := range ts {
+		var err error
+		if steps[i], err = transformStep(&ts[i]); err != nil {
+			wrong = append(wrong, ts[i].At.Error(err.Error()))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	c, err := transform.New(steps)
+	if err == nil {
+		return c, nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil, err
+	}
+	for _, e := range joined.Unwrap() {
+		if at, ok := errors.AsType[*transform.StepError](e); ok {
+			wrong = append(wrong, ts[at.Index].At.Error(at.Err.Error()))
+		}
+	}
+	return nil, wrong
+}
+
+func transformStep(t *config.Transform) (transform.Step, error) {
+	pairs := func(ps []config.Pair) (out []transform.Pair) {
+		for _, p := range ps {
+			out = append(out, transform.Pair(p))
+		}
+		return out
+	}
+	s := transform.Step{When: t.When, Drop: t.Drop, Keep: t.Keep, Set: pairs(t.Set), Rename: pairs(t.Rename), Remove: t.Remove, Sample: t.Sample}
+	if r := t.Redact; r != nil {
+		if t.When != "" {
+			return s, errors.New("redact: a condition is not available in this version")
+		}
+		key, err := secretKey(r.Key, r.KeyFile)
+		if err != nil {
+			return s, fmt.Errorf("redact: %w", err)
+		}
+		s.Redact = &transform.Redact{Presets: r.Presets, Patterns: r.Patterns, Fields: r.Fields, With: r.With, HashKey: key}
+	}
+	if h := t.Hash; h != nil {
+		key, err := secretKey(h.Key, h.KeyFile)
+		if err != nil {
+			return s, fmt.Errorf("hash: %w", err)
+		}
+		s.Hash = &transform.Hash{Fields: h.Fields, Key: key}
+	}
+	if l := t.Limit; l != nil {
+		s.Limit = &transform.Limit{PerSecond: l.PerSecond, Burst: l.Burst}
+	}
+	return s, nil
+}
+
+// secretKey returns the key of a hash, nil where none is given.
+func secretKey(key config.Secret, file string) ([]byte, error) {
+	if file == "" {
+		if key == "" {
+			return nil, nil
+		}
+		return []byte(string(key)), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("key_file: %w", err)
+	}
+	return bytes.TrimSpace(b), nil
 }

@@ -10,20 +10,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/envelope"
+	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
 
 // The headers of a record, and what they say.
 const (
-	headerHost       = "host"        // the host that shiplog runs on
-	headerPath       = "path"        // the path that the application writes to
-	headerSource     = "src"         // our id of the file's content, 16 hexadecimal digits
-	headerOffset     = "off"         // where the entry begins in the file, in raw bytes, decimal
-	headerLength     = "len"         // how many raw bytes it takes, newline included
-	headerParseError = "parse_error" // why the line was shipped whole
-	headerTruncated  = "truncated"   // "1": cut to max_line_bytes
-	headerPartial    = "partial"     // "1": no newline ended it
+	headerHost       = "host"            // the host that shiplog runs on
+	headerPath       = "path"            // the path that the application writes to
+	headerSource     = "src"             // our id of the file's content, 16 hexadecimal digits
+	headerOffset     = "off"             // where the entry begins in the file, in raw bytes, decimal
+	headerLength     = "len"             // how many raw bytes it takes, newline included
+	headerParseError = "parse_error"     // why the line was shipped whole
+	headerTruncated  = "truncated"       // "1": cut to max_line_bytes
+	headerPartial    = "partial"         // "1": no newline ended it
+	headerTransform  = "transform_error" // which transformation could not be carried out, and why
 )
 
 // usualHeaders is how many headers each record has.
@@ -68,7 +70,7 @@ func (p *pipeline) encoder(b *tailer.Block) *FileEncoder {
 	defer p.mu.Unlock()
 	f := p.files[b.File]
 	if f == nil {
-		f = p.routes[b.Input].encoder.File(p.ledger.parserState(b.File))
+		f = p.routes[b.Input].encoder.File(uint64(b.File), p.ledger.parserState(b.File))
 		if p.files == nil {
 			p.files = map[tailer.FileID]*FileEncoder{}
 		}
@@ -92,6 +94,7 @@ type shipment struct {
 	spans   []span
 	headers []kgo.RecordHeader
 	states  []parserState
+	left    []leftOut
 	source  []byte
 	path    []byte
 }
@@ -103,12 +106,32 @@ type parserState struct {
 	state []byte
 }
 
+// leftOut is a range of entries that are not sent on purpose.
+type leftOut struct {
+	start, end int64
+	entries    int64
+	why        transform.Action
+}
+
+// leave notes that an entry is left out. Blank lines between two of them count
+// as theirs.
+func (s *shipment) leave(entry *tailer.Entry, before int64, why transform.Action) {
+	if n := len(s.left); n > 0 && s.left[n-1].end == before && s.left[n-1].why == why {
+		s.left[n-1].end = entry.End
+		s.left[n-1].entries++
+		return
+	}
+	s.left = append(s.left, leftOut{entry.Start, entry.End, 1, why})
+}
+
 // span says where the parts of a record lie in shipment.values.
 type span struct {
+	entry                      int // index into the block's
 	value, offset, length, end int
 	key                        int    // length of the key, which lies after the length digits
 	whole                      []byte // the value, where it is the entry itself
 	failed                     string // why the entry did not parse
+	untransformed              string // which transformation failed
 }
 
 var headerOne = []byte("1") //nolint:gochecknoglobals // a constant that Go cannot express
@@ -141,42 +164,44 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		s = &shipment{}
 	}
 	s.block = b
+	r, f := &p.routes[b.Input], p.encoder(b)
 	s.source = append(s.source[:0], b.File.String()...)
-	s.path = append(s.path[:0], b.Origin...)
+	s.path = r.encoder.redact(s.path[:0], b.Origin)
+	f.Begin(time.Now())
 	e, _ := p.scratch.Get().(*envelope.Envelope)
 	if e == nil {
 		e = &envelope.Envelope{}
 	}
-	r, f := &p.routes[b.Input], p.encoder(b)
-	extra, failed := 0, 0
+	before := b.Start
 	for i := range b.Entries {
-		sp := p.encodeEntry(s, r, f, &b.Entries[i], e)
+		entry := &b.Entries[i]
+		if why := p.encodeEntry(s, r, f, i, e); why != transform.Ship {
+			s.leave(entry, before, why)
+		}
 		if state, ok := f.changed(); ok {
-			s.states = append(s.states, parserState{b.Entries[i].End, state})
+			s.states = append(s.states, parserState{entry.End, state})
 		}
-		if sp.failed != "" {
-			extra++
-			failed++
-		}
-		if f := b.Entries[i].Flags; f != 0 {
-			extra += 2
-		}
-		s.spans = append(s.spans, sp)
+		before = entry.End
 	}
 	e.Reset()
 	p.scratch.Put(e)
-	if failed > 0 {
-		p.counts.unparsed.Add(int64(failed))
-	}
-	p.fill(s, r, extra)
+	p.counts.encoded(s)
+	p.fill(s, r)
 	return s
 }
 
-func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, entry *tailer.Entry, e *envelope.Envelope) span {
-	sp := span{value: len(s.values)}
+// encodeEntry adds the entry to what is shipped, or says why it is left out.
+func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, i int, e *envelope.Envelope) transform.Action {
+	entry := &s.block.Entries[i]
+	sp := span{entry: i, value: len(s.values)}
 	if err := f.Encode(entry.Data, e); err != nil {
 		sp.failed = err.Error()
 	}
+	result := f.Transform(e, entry.Start)
+	if result.Action != transform.Ship {
+		return result.Action
+	}
+	sp.untransformed = result.Failed
 	if e.Raw != nil {
 		sp.whole = e.Raw
 	} else {
@@ -191,14 +216,28 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, entry *tai
 		s.values = e.AppendApplication(s.values)
 		sp.key = len(s.values) - sp.end
 	}
-	return sp
+	s.spans = append(s.spans, sp)
+	return transform.Ship
+}
+
+// extraHeaders returns how many headers the record has beside the usual ones.
+func (sp *span) extraHeaders(entry *tailer.Entry) (n int) {
+	for _, there := range [...]bool{sp.failed != "", sp.untransformed != "", entry.Flags&tailer.Truncated != 0, entry.Flags&tailer.Partial != 0} {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 // fill makes the records and their headers once it is known how much memory
 // they take, so that nothing moves any more.
-func (p *pipeline) fill(s *shipment, r *route, extra int) {
+func (p *pipeline) fill(s *shipment, r *route) {
 	b := s.block
-	n := len(b.Entries)
+	n, extra := len(s.spans), 0
+	for i := range s.spans {
+		extra += s.spans[i].extraHeaders(&b.Entries[s.spans[i].entry])
+	}
 	if cap(s.batch.Records) < n {
 		s.batch.Records = make([]shipper.Record, 0, n+n/4)
 	}
@@ -208,7 +247,8 @@ func (p *pipeline) fill(s *shipment, r *route, extra int) {
 	records, headers := s.batch.Records[:n], s.headers[:0]
 	now := time.Now()
 	for i := range records {
-		sp, entry, rec := &s.spans[i], &b.Entries[i], &records[i]
+		sp, rec := &s.spans[i], &records[i]
+		entry := &b.Entries[sp.entry]
 		first := len(headers)
 		headers = append(headers,
 			kgo.RecordHeader{Key: headerHost, Value: p.host},
@@ -218,6 +258,9 @@ func (p *pipeline) fill(s *shipment, r *route, extra int) {
 			kgo.RecordHeader{Key: headerLength, Value: s.values[sp.length:sp.end:sp.end]})
 		if sp.failed != "" {
 			headers = append(headers, kgo.RecordHeader{Key: headerParseError, Value: []byte(sp.failed)})
+		}
+		if sp.untransformed != "" {
+			headers = append(headers, kgo.RecordHeader{Key: headerTransform, Value: []byte(sp.untransformed)})
 		}
 		if entry.Flags&tailer.Truncated != 0 {
 			headers = append(headers, kgo.RecordHeader{Key: headerTruncated, Value: headerOne})
@@ -282,11 +325,12 @@ func (p *pipeline) recycle(s *shipment) {
 		s.block.Release()
 	}
 	clear(s.spans)
+	clear(s.left)
 	clear(s.headers)
 	clear(s.states)
 	clear(s.batch.Records)
 	big := s.memory() > keep
-	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], source: s.source, path: s.path,
+	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path,
 		batch: shipper.Batch{Records: s.batch.Records[:0]}}
 	if !big {
 		p.pool.Put(s)

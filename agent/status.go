@@ -86,6 +86,12 @@ type Totals struct {
 	Unparsed     int64 `json:"unparsed"`     // shipped whole, with the header parse_error
 	Truncated    int64 `json:"truncated"`    // cut to max_line_bytes
 	Partial      int64 `json:"partial"`      // shipped without a newline at their end
+	Filtered     int64 `json:"filtered"`     // left out by drop or keep
+	Sampled      int64 `json:"sampled"`      // left out by sample
+	Limited      int64 `json:"limited"`      // left out by limit
+	// Untransformed were shipped although a transformation failed, with the
+	// header transform_error.
+	Untransformed int64 `json:"untransformed"`
 }
 
 // Status returns how the agent stands. It may be called at any time.
@@ -97,6 +103,7 @@ func (a *Agent) Status() Status {
 		Totals: Totals{
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
+			Filtered: a.counts.filtered.Load(), Sampled: a.counts.sampled.Load(), Limited: a.counts.limited.Load(), Untransformed: a.counts.untransformed.Load(),
 		},
 	}
 	if addr := a.adminAddr.Load(); addr != nil {

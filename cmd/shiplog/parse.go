@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"shiplog/agent"
 	"shiplog/agent/config"
 	"shiplog/agent/envelope"
+	"shiplog/agent/transform"
 	"shiplog/tailer"
 )
 
@@ -59,7 +61,8 @@ func (o *parseOptions) encoder() (*agent.Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.format, o.application, o.maxLine = in.Format, in.Application, in.MaxLineBytes
+		o.maxLine = in.MaxLineBytes
+		return agent.NewInputEncoder(c, in)
 	}
 	if o.maxLine < 1 {
 		return nil, usageError{errors.New("--max-line-bytes has to be above zero")}
@@ -85,7 +88,8 @@ func inputNamed(c *config.Config, name string) (*config.Input, error) {
 // tally counts what was parsed.
 type tally struct {
 	lines   int
-	reasons map[string]int
+	reasons map[string]int // why lines are shipped whole
+	left    int            // left out on purpose
 }
 
 func parseFiles(c *cobra.Command, enc *agent.Encoder, maxLine int, args []string) error {
@@ -102,8 +106,11 @@ func parseFiles(c *cobra.Command, enc *agent.Encoder, maxLine int, args []string
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if t.left > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%d of %d lines left out by transforms\n", t.left, t.lines)
+	}
 	for reason, n := range t.reasons {
-		fmt.Fprintf(c.ErrOrStderr(), "%d of %d lines shipped whole: %s\n", n, t.lines, reason)
+		fmt.Fprintf(c.ErrOrStderr(), "%d of %d lines: %s\n", n, t.lines, reason)
 	}
 	return nil
 }
@@ -119,11 +126,25 @@ func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder,
 	}
 	var e envelope.Envelope
 	var line []byte
-	file := enc.File(nil)
+	file := enc.File(0, nil)
 	return tailer.Lines(in, maxLine, func(entry tailer.Entry) error {
 		t.lines++
+		file.Begin(time.Now())
 		if err := file.Encode(entry.Data, &e); err != nil {
-			t.reasons[err.Error()]++
+			t.reasons["shipped whole: "+err.Error()]++
+		}
+		result := file.Transform(&e, entry.Start)
+		switch result.Action {
+		case transform.Ship:
+		case transform.Refused:
+			t.reasons["it would be a dead letter: "+result.Failed]++
+			return nil
+		default:
+			t.left++
+			return nil
+		}
+		if result.Failed != "" {
+			t.reasons["a transformation failed: "+result.Failed]++
 		}
 		line = append(e.AppendJSON(line[:0]), '\n')
 		_, err := out.Write(line)

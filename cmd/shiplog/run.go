@@ -52,6 +52,9 @@ func loadConfig(path string) (*config.Config, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if err := agent.Validate(c); err != nil {
+		return nil, usageError{err}
+	}
 	return c, nil
 }
 

@@ -11,11 +11,14 @@ PLATFORMS   := linux/arm64 windows/amd64 darwin/arm64
 SECONDS ?= 25
 # Of torture: empty draws one.
 SEED ?=
+# Of simulate.
+SEEDS ?= 1000
+FIRST ?= 1
 # Of torture: 1 builds the binary with the race detector.
 RACE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-race test-kafka torture fuzz vet lint cross ci clean
+.PHONY: help build test test-race test-kafka torture simulate fuzz vet lint cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +38,9 @@ test-kafka: ## run all tests but the torture test, those on a real Kafka too (ne
 torture: ## kill, rotate and count: SECONDS=25 SEED= RACE=1; on a real Kafka with SHIPLOG_REAL_KAFKA=1
 	TORTURE_SECONDS='$(SECONDS)' TORTURE_SEED='$(SEED)' TORTURE_RACE='$(RACE)' \
 		$(GO) test -count 1 -timeout 0 -v -run '^TestTorture$$' ./cmd/shiplog
+
+simulate: ## play schedules of files, crashes and an erring broker: SEEDS=1000 FIRST=1
+	SIMULATE_SEEDS='$(SEEDS)' SIMULATE_FIRST='$(FIRST)' $(GO) test -count 1 -timeout 0 -run '^TestSimulate$$' ./agent
 
 fuzz: ## run each fuzz target for SECONDS
 	@set -e; for package in $$($(GO) list ./...); do \

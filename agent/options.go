@@ -23,7 +23,7 @@ const deadLetterName = "dead-letters.jsonl"
 
 // tailerOptions says to the tailer what the configuration says.
 func tailerOptions(c *config.Config, log *slog.Logger) tailer.Options {
-	o := tailer.Options{RescanInterval: c.RescanInterval, MaxOpenFiles: c.MaxOpenFiles, Log: log}
+	o := tailer.Options{RescanInterval: c.RescanInterval, MaxOpenFiles: openFiles(c.MaxOpenFiles, log), Log: log}
 	for i := range c.Inputs {
 		in := &c.Inputs[i]
 		o.Inputs = append(o.Inputs, tailer.Input{

@@ -86,6 +86,11 @@ func (e *Envelope) Keep(b []byte) []byte {
 	return e.scratch[n:len(e.scratch):len(e.scratch)]
 }
 
+// Scratch returns the free end of the envelope's scratch memory, empty, for a
+// value that is to be appended there and then handed to Keep, with no call of
+// Keep in between.
+func (e *Envelope) Scratch() []byte { return e.scratch[len(e.scratch):] }
+
 // SetText makes the whole entry the message, and drops what was read so far.
 func (e *Envelope) SetText(entry []byte) {
 	e.Reset()

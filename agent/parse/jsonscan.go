@@ -12,12 +12,21 @@ const maxDepth = 128
 // values and tells where they lie. It never goes back. high is set when a byte
 // outside ASCII was passed, so that UTF-8 is checked only where there is some.
 type scanner struct {
-	b    []byte
-	i    int
-	high bool
+	b     []byte
+	i     int
+	high  bool
+	slash bool // the last string has an escape
 }
 
+// space moves over white space. That there is none is the usual case, and
+// small enough to be inlined.
 func (s *scanner) space() {
+	if s.i < len(s.b) && s.b[s.i] <= ' ' {
+		s.spaces()
+	}
+}
+
+func (s *scanner) spaces() {
 	for s.i < len(s.b) {
 		switch s.b[s.i] {
 		case ' ', '\t', '\n', '\r':
@@ -81,6 +90,7 @@ func (s *scanner) string() bool {
 		return false
 	}
 	b, i := s.b, s.i
+	s.slash = false
 	for {
 		for len(b)-i >= 8 { // as long as eight bytes hold nothing special
 			w := binary.LittleEndian.Uint64(b[i:])
@@ -103,6 +113,7 @@ func (s *scanner) string() bool {
 			if n == 0 {
 				return false
 			}
+			s.slash = true
 			i += n
 		case c < ' ':
 			return false

@@ -5,18 +5,50 @@
 //   - envelope: the standard envelope, as strict JSON or in the relaxed form that
 //     legacy applications write (a YAML flow mapping, whose scalars are taken as
 //     strings). An incomplete one is completed; unknown members are kept.
-//   - json: any JSON object. Its usual names (see names.go) become message,
-//     application, username and operation; all others go to params as they are.
-//     An object that is an envelope is read as one.
+//   - json: any JSON object, as zap, logrus, slog, zerolog, pino, bunyan,
+//     winston, Log4j, Logback, Serilog, NLog, Monolog and Python write it: see
+//     names.go. An object that is an envelope is read as one. A Serilog template
+//     is rendered where there is no message, and stays in params.
+//   - logfmt, csv, w3c, clf, nginx_error, apache_error, syslog, sqlserver: by
+//     their structure. csv and w3c keep what names their columns with the file's
+//     checkpoint.
+//   - docker, cri: what a container wrote, read by the format Options.Inner.
+//     Lines that came in parts have to be joined before (DockerJoin, CRIJoin).
+//   - regex, grok: by a pattern.
 //   - raw: the entry is the message.
 //   - auto: by recognition, entry by entry: what begins with a brace is an
 //     envelope or a JSON object, all else is raw.
+//
+// # Places
+//
+// The fields of an entry, in whichever format, go by their names: message,
+// application, username and operation to the envelope, timestamp, level, logger
+// and thread to params under these names, all others to params under their own.
+// Options.Map gives fields other names before that. Where structures leave the
+// names to the application (json, logfmt, csv, w3c), what loggers usually call
+// these is known too; the first of usual names that is there wins.
+//
+//   - timestamp becomes RFC 3339, fractions digit for digit; numbers since 1970
+//     by their size. What is no time for certain stays as it is, where it is.
+//   - level becomes trace, debug, info, warn, error or fatal. A word that says
+//     more than that (notice, critical) stays beside it, any other as it is.
+//   - Numbers that stand without quotes in logfmt, csv, w3c and request logs are
+//     numbers, digit for digit, up to 15 digits and without leading zeros; regex
+//     and grok take texts, unless a grok pattern names a type.
+//   - No name is in params twice: the later one, or the one whose name a place
+//     needs, gets "payload." before it.
+//
+// The message of a request (clf, w3c) is the request: GET /path HTTP/1.1, or
+// method, path and query. A request is no operation: URLs are too many for that;
+// Map can say otherwise. Where nothing else is the message, the entry is.
 //
 // # Nothing is lost
 //
 // What does not parse is shipped whole as the message, with an error that tells
 // why; the agent puts it into a header. Members that cannot go where their name
-// belongs (a user that is an object) go to params.
+// belongs (a user that is an object) go to params. Left out is only what says
+// that there is nothing: "-" in request logs and syslog, and groups of a pattern
+// that matched nothing.
 package parse
 
 import (
@@ -66,6 +98,49 @@ type Options struct {
 	Location *time.Location
 	// Now is for times without a year or a date; nil is time.Now.
 	Now func() time.Time
+	// Map gives fields other names, by the names that they have in the log. A
+	// place (message, application, username, operation, timestamp, level,
+	// logger, thread) takes the field before the usual names do; any other name
+	// is one in params.
+	Map map[string]string
+	// Pattern is what the formats regex and grok match each entry against.
+	Pattern string
+	// Patterns are further patterns for grok, by name.
+	Patterns map[string]string
+	// Columns name the fields of csv; none: the file's first line does.
+	Columns []string
+	// Delimiter is what is between the fields of csv; 0: a comma or, where the
+	// first line names the columns, what it has most of: comma, semicolon, tab
+	// or bar.
+	Delimiter byte
+	// Inner is the format of what docker and cri carry; "" is auto.
+	Inner string
+}
+
+// settings are Options made ready.
+type settings struct {
+	Options
+	renames map[string]target
+}
+
+// target is where Options.Map sends a field.
+type target struct {
+	place place
+	key   envelope.Value
+}
+
+func (o *settings) location() *time.Location {
+	if o.Location == nil {
+		return time.Local
+	}
+	return o.Location
+}
+
+func (o *settings) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
 }
 
 // Why an entry did not parse.
@@ -77,27 +152,81 @@ var (
 	ErrRelaxed     = errors.New("neither JSON nor a relaxed envelope")
 )
 
-// stateless is a Format whose parsers know nothing of earlier entries, so that
-// one serves all files.
-type stateless struct{ Parser }
+// format is a Format.
+type format struct {
+	parser func(state []byte) Parser
+	detect func(entry []byte) int
+}
 
-// NewParser returns the one parser.
-func (s stateless) NewParser([]byte) Parser { return s.Parser }
+// NewParser returns a parser for one file.
+func (f format) NewParser(state []byte) Parser { return f.parser(state) }
+
+// Detect returns how surely an entry, as it stands in a file, is of this
+// format: from 0, it is not, to 100.
+func (f format) Detect(entry []byte) int { return f.detect(entry) }
+
+// stateless is a format whose parsers know nothing of earlier entries, so that
+// one serves all files.
+func stateless(p Parser, detect func([]byte) int) (Format, error) {
+	return format{func([]byte) Parser { return p }, detect}, nil
+}
+
+// never is for formats that nothing tells apart from text.
+func never([]byte) int { return 0 }
+
+// row is a format in the table of them.
+type row struct {
+	name string
+	open func(o *settings) (Format, error)
+}
+
+// table lists the formats, in the order in which they are told to people.
+func table() []row {
+	return []row{
+		{"auto", func(o *settings) (Format, error) { return stateless(auto{o}, never) }},
+		{"envelope", func(*settings) (Format, error) { return stateless(envelopes{}, detectEnvelope) }},
+		{"json", func(o *settings) (Format, error) { return stateless(objects{o}, detectObject) }},
+		{"logfmt", func(o *settings) (Format, error) { return stateless(logfmt{o}, detectLogfmt) }},
+		{"csv", newCSV},
+		{"w3c", newW3C},
+		{"clf", func(o *settings) (Format, error) { return stateless(clf{o}, detectCLF) }},
+		{"nginx_error", func(o *settings) (Format, error) { return stateless(nginxError{o}, detectNginxError) }},
+		{"apache_error", func(o *settings) (Format, error) { return stateless(apacheError{o}, detectApacheError) }},
+		{"syslog", func(o *settings) (Format, error) { return stateless(syslog{o}, detectSyslog) }},
+		{"sqlserver", func(o *settings) (Format, error) { return stateless(sqlServer{o}, detectSQLServer) }},
+		{"docker", newDocker},
+		{"cri", newCRI},
+		{"regex", newRegex},
+		{"grok", newGrok},
+		{"raw", func(*settings) (Format, error) { return stateless(raw{}, never) }},
+	}
+}
 
 // Formats returns the names that New takes.
-func Formats() []string { return []string{"auto", "envelope", "json", "raw"} }
+func Formats() []string {
+	var names []string
+	for _, r := range table() {
+		names = append(names, r.name)
+	}
+	return names
+}
 
-// New returns a format by its name.
-func New(name string, _ Options) (Format, error) {
-	switch name {
-	case "auto":
-		return stateless{auto{}}, nil
-	case "envelope":
-		return stateless{envelopes{}}, nil
-	case "json":
-		return stateless{objects{}}, nil
-	case "raw":
-		return stateless{raw{}}, nil
+// New returns a format by its name. The error says which option is wrong.
+func New(name string, o Options) (Format, error) {
+	s := &settings{Options: o}
+	if len(o.Map) > 0 {
+		s.renames = make(map[string]target, len(o.Map))
+	}
+	for from, to := range o.Map {
+		if from == "" || to == "" {
+			return nil, errors.New("map: a name is empty")
+		}
+		s.renames[from] = target{exactPlace([]byte(to)), textValue(to)}
+	}
+	for _, r := range table() {
+		if r.name == name {
+			return r.open(s)
+		}
 	}
 	return nil, fmt.Errorf("format %q is none of %s", name, strings.Join(Formats(), ", "))
 }
@@ -119,7 +248,7 @@ func (envelopes) Parse(entry []byte, e *envelope.Envelope) error {
 		e.SetText(withoutBOM(entry))
 		return ErrNotObject
 	}
-	err := strict(text, e, false)
+	err := strict(text, e, nil)
 	if err == ErrInvalidJSON {
 		err = relaxed(text, e, false)
 	}
@@ -129,18 +258,68 @@ func (envelopes) Parse(entry []byte, e *envelope.Envelope) error {
 	return err
 }
 
-type objects struct{}
+// detectEnvelope knows a strict envelope for certain. A relaxed one is told by
+// its beginning.
+func detectEnvelope(entry []byte) int {
+	text := trim(withoutBOM(entry))
+	if len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' || !bytes.Contains(text, []byte("payload")) {
+		return 0
+	}
+	var f found
+	s := scanner{b: text, i: 1}
+	switch {
+	case f.top(&s, nil) && s.end():
+		if f.at[message] != nil && f.within {
+			return 100
+		}
+		return 0
+	case bytes.Contains(text, []byte("message")):
+		return 80
+	}
+	return 0
+}
+
+type objects struct{ o *settings }
 
 // Parse reads a JSON object.
-func (objects) Parse(entry []byte, e *envelope.Envelope) error {
+func (p objects) Parse(entry []byte, e *envelope.Envelope) error {
 	text := trim(withoutBOM(entry))
 	if len(text) == 0 || text[0] != '{' {
 		e.SetText(withoutBOM(entry))
 		return ErrNotObject
 	}
-	err := strict(text, e, true)
-	if err == ErrNoMessage {
-		err = object(text, e)
+	err := strict(text, e, p.o)
+	if err != nil {
+		e.SetText(withoutBOM(entry))
+	}
+	return err
+}
+
+// detectObject knows a JSON object for certain.
+func detectObject(entry []byte) int {
+	text := trim(withoutBOM(entry))
+	if len(text) == 0 || text[0] != '{' {
+		return 0
+	}
+	s := scanner{b: text}
+	if _, ok := s.value(); !ok || !s.end() {
+		return 0
+	}
+	return 90
+}
+
+type auto struct{ o *settings }
+
+// Parse recognises what the entry is.
+func (p auto) Parse(entry []byte, e *envelope.Envelope) error {
+	text := trim(withoutBOM(entry))
+	if len(text) == 0 || text[0] != '{' {
+		e.SetText(withoutBOM(entry))
+		return nil
+	}
+	err := strict(text, e, p.o)
+	if err == ErrInvalidJSON {
+		err = relaxed(text, e, true)
 	}
 	if err != nil {
 		e.SetText(withoutBOM(entry))
@@ -148,25 +327,9 @@ func (objects) Parse(entry []byte, e *envelope.Envelope) error {
 	return err
 }
 
-type auto struct{}
-
-// Parse recognises what the entry is.
-func (auto) Parse(entry []byte, e *envelope.Envelope) error {
-	text := trim(withoutBOM(entry))
-	if len(text) == 0 || text[0] != '{' {
-		e.SetText(withoutBOM(entry))
-		return nil
-	}
-	err := strict(text, e, true)
-	switch err {
-	case ErrNoMessage:
-		err = object(text, e)
-	case ErrInvalidJSON:
-		err = relaxed(text, e, true)
-	}
-	if err != nil {
-		e.SetText(withoutBOM(entry))
-	}
+// failed makes the whole entry the message, for the reason that err is.
+func failed(entry []byte, e *envelope.Envelope, err error) error {
+	e.SetText(withoutBOM(entry))
 	return err
 }
 

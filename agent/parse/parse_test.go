@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -22,17 +23,33 @@ const (
 // read parses entry as the agent does, with D as the configured application.
 func read(t testing.TB, format, entry string) (string, error) {
 	t.Helper()
-	f, err := New(format, Options{})
+	f, err := New(format, usualOptions(format))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := f.NewParser(nil)
+	return parsed(f.NewParser(nil), entry)
+}
+
+// parsed returns what p makes of an entry, with D as the configured application.
+func parsed(p Parser, entry string) (string, error) {
 	var e envelope.Envelope
-	err = p.Parse([]byte(entry), &e)
+	err := p.Parse([]byte(entry), &e)
 	if e.Application.Kind == envelope.None {
-		e.Application = envelope.Value{Kind: envelope.Text, Bytes: []byte("D")}
+		e.Application = textValue("D")
 	}
 	return string(e.AppendJSON(nil)), err
+}
+
+// usualOptions are the options that a format cannot be without.
+func usualOptions(format string) Options {
+	o := Options{Location: time.UTC, Now: func() time.Time { return time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC) }}
+	switch format {
+	case "regex":
+		o.Pattern = `^(?P<timestamp>\S+) (?P<level>\w+) (?:user=(?P<username>\w*) )?(?P<message>.*)$`
+	case "grok":
+		o.Pattern = "%{COMBINEDAPACHELOG}"
+	}
+	return o
 }
 
 func whole(entry string) string {
@@ -87,7 +104,7 @@ func TestFormats(t *testing.T) {
 		{"two documents", "envelope auto", "{message: b, payload: {}}\n---\n{message: c, payload: {}}", "", ErrRelaxed},
 		{"a log line in braces", "auto", `{worker 7} started: ok}`, "", ErrRelaxed},
 		{"usual names", "json auto", `{"level":"info","ts":1700000000.123456789,"msg":"hello","user":"bob","service":"pay","action":"save","n":12345678901234567890}`,
-			`{"message":"hello","payload":{"application":"pay","username":"bob","operation":"save","params":{"level":"info","ts":1700000000.123456789,"n":12345678901234567890}}}`, nil},
+			`{"message":"hello","payload":{"application":"pay","username":"bob","operation":"save","params":{"level":"info","timestamp":"2023-11-14T22:13:20.123456789Z","n":12345678901234567890}}}`, nil},
 		{"usual names in other letters", "json auto", `{"Message":"m","AppName":"x","UserName":"y"}`, `{"message":"m","payload":{"application":"x","username":"y","params":{}}}`, nil},
 		{"the first of the names wins", "json auto", `{"text":"t","msg":"m","user_id":"7","user":"bob"}`, `{"message":"m","payload":{"application":"D","username":"bob","params":{"text":"t","user_id":"7"}}}`, nil},
 		{"names of other types", "json auto", `{"msg":{"a":1},"user":{"id":7},"log":"l","op":3}`, `{"message":"l","payload":{"application":"D","params":{"msg":{"a":1},"user":{"id":7},"op":3}}}`, nil},
@@ -111,7 +128,7 @@ func TestFormats(t *testing.T) {
 
 func TestApplicationOfAWholeEnvelope(t *testing.T) {
 	var e envelope.Envelope
-	if err := (auto{}).Parse([]byte(publishedJSON), &e); err != nil || e.Raw == nil {
+	if err := (auto{&settings{}}).Parse([]byte(publishedJSON), &e); err != nil || e.Raw == nil {
 		t.Fatal(err, e.Raw)
 	}
 	if got := string(e.AppendApplication(nil)); got != "Pool Cars" {
@@ -120,7 +137,7 @@ func TestApplicationOfAWholeEnvelope(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	if _, err := New("yaml", Options{}); err == nil || !strings.Contains(err.Error(), "auto, envelope, json, raw") {
+	if _, err := New("yaml", Options{}); err == nil || !strings.Contains(err.Error(), "auto, envelope, json, logfmt, ") {
 		t.Error(err)
 	}
 }
@@ -224,14 +241,31 @@ func deep(text []byte) bool {
 
 // FuzzParse checks what holds for any entry and each format.
 func FuzzParse(f *testing.F) {
+	for _, c := range benchmarks {
+		f.Add([]byte(c.entry))
+	}
 	for _, s := range []string{"", "plain", published, publishedJSON, `{"msg":"x","a":{"b":[1]}}`, "{a: {b: c}}", "\xff\xfe", `{"message":"","payload":{}}`} {
 		f.Add([]byte(s))
 	}
 	check := validator(f)
+	formats := map[string]Format{}
+	for _, name := range Formats() {
+		format, err := New(name, usualOptions(name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		formats[name] = format
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		for _, format := range Formats() {
+		for _, format := range Formats() { // always in the same order, or coverage would seem to change
+			opened := formats[format]
 			before := string(in)
-			out, _ := read(t, format, string(in))
+			p := opened.NewParser(nil)
+			if lines := bytes.SplitN(in, []byte("|"), 2); format == "csv" || format == "w3c" { // the first may name columns
+				var e envelope.Envelope
+				_ = p.Parse(lines[0], &e)
+			}
+			out, _ := parsed(p, string(in))
 			if string(in) != before {
 				t.Fatal("the entry was changed")
 			}
@@ -239,6 +273,10 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%s of %q is not JSON in UTF-8: %q", format, in, out)
 			}
 			check(t, out)
+			var e struct{ Message string }
+			if err := json.Unmarshal([]byte(out), &e); err == nil && e.Message == "" && len(in) > 0 && in[0] != '{' {
+				t.Fatalf("%s of %q has no message: %s", format, in, out)
+			}
 		}
 	})
 }
@@ -268,21 +306,37 @@ func validator(tb testing.TB) func(testing.TB, string) {
 	}
 }
 
-var benchmarks = map[string]struct{ format, entry string }{
-	"strict":  {"auto", `{"message": "There was a connection error when attempting to gather data from SQL Server: db3.example.org", "payload": {"application": "Pool Cars", "username": "jpowell", "operation": "LoadVehicleUsages", "params": {"seq": 123456, "tookMs": 512, "paramA": "test_parameter_valueA", "paramB": "value \"7\""}}}`},
-	"relaxed": {"auto", published},
-	"json":    {"auto", `{"level":"info","ts":1700000000.1234,"caller":"http/server.go:123","msg":"request handled","user":"jpowell","status":200,"path":"/api/vehicles/4711","took_ms":118}`},
-	"raw":     {"auto", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147]},
+// benchmarks are an entry of each format, and where it matters the file's first
+// line.
+var benchmarks = map[string]struct{ format, entry, first string }{
+	"strict":  {"auto", `{"message": "There was a connection error when attempting to gather data from SQL Server: db3.example.org", "payload": {"application": "Pool Cars", "username": "jpowell", "operation": "LoadVehicleUsages", "params": {"seq": 123456, "tookMs": 512, "paramA": "test_parameter_valueA", "paramB": "value \"7\""}}}`, ""},
+	"relaxed": {"auto", published, ""},
+	"json":    {"auto", `{"level":"info","ts":1700000000.1234,"caller":"http/server.go:123","msg":"request handled","user":"jpowell","status":200,"path":"/api/vehicles/4711","took_ms":118}`, ""},
+	"serilog": {"json", `{"@t":"2026-01-25T10:10:10.1234567Z","@mt":"Loaded {Count} vehicles for {User} in {Elapsed:0.0} ms","@r":["12.3"],"Count":12,"User":"jpowell","Elapsed":12.345,"SourceContext":"PoolCars.Vehicles"}`, ""},
+	"logfmt":  {"logfmt", `time=2026-01-25T10:10:10.123Z level=info msg="request handled" user=jpowell status=200 path=/api/vehicles/4711 took=118 note="a \"b\" c"`, ""},
+	"clf":     {"clf", `192.0.2.7 - jpowell [25/Jan/2026:10:10:10 +0100] "GET /api/vehicles/4711 HTTP/1.1" 200 5316 "https://example.org/" "Mozilla/5.0 (X11; Linux x86_64)"`, ""},
+	"syslog":  {"syslog", `<34>1 2026-01-25T10:10:10.003Z host.example.org poolcars 4711 ID47 - 'su root' failed for lonvick on /dev/pts/8`, ""},
+	"w3c":     {"w3c", `2026-01-25 10:10:10 10.0.0.1 GET /vehicles id=4711 443 MEAG\jpowell 192.0.2.7 Mozilla/5.0+(Windows+NT+10.0;+Win64;+x64) - 200 0 0 118`, "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken"},
+	"csv":     {"csv", `2026-01-25T10:10:10Z,INFO,jpowell,LoadVehicleUsages,118,"a ""quoted"" note"`, "time,level,user,operation,took,note"},
+	"nginx":   {"nginx_error", `2026/01/25 10:10:10 [error] 1234#5678: *90 open() "/x" failed (2: No such file or directory), client: 192.0.2.7, server: example.org, request: "GET /x HTTP/1.1", host: "example.org"`, ""},
+	"apache":  {"apache_error", `[Fri Sep 09 10:42:29.902022 2011] [core:error] [pid 35708:tid 4328636416] [client 72.15.99.187:1234] AH00035: access to / denied`, ""},
+	"mssql":   {"sqlserver", `2026-01-25 10:10:10.12 spid5s      Starting up database 'master'.`, ""},
+	"docker":  {"docker", `{"log":"{\"level\":\"info\",\"msg\":\"request handled\",\"status\":200}\n","stream":"stdout","time":"2026-01-25T10:10:10.123456789Z"}`, ""},
+	"cri":     {"cri", `2026-01-25T10:10:10.123456789Z stdout F {"level":"info","msg":"request handled","status":200}`, ""},
+	"regex":   {"regex", `2026-01-25T10:10:10Z ERROR user=jpowell could not load the vehicle usages of the last month`, ""},
+	"grok":    {"grok", `192.0.2.7 - jpowell [25/Jan/2026:10:10:10 +0100] "GET /api/vehicles/4711 HTTP/1.1" 200 5316 "https://example.org/" "Mozilla/5.0 (X11; Linux x86_64)"`, ""},
+	"raw":     {"auto", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
 }
 
-// TestNoAllocation is the promise of the hot path: no allocation per line.
+// TestNoAllocation is the promise of the hot path: no allocation per line. Only
+// the regular expressions of the standard library cannot keep it.
 func TestNoAllocation(t *testing.T) {
 	for name, b := range benchmarks {
-		f, err := New(b.format, Options{})
+		f, err := New(b.format, usualOptions(b.format))
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := f.NewParser(nil)
+		p := benchmarked(t, f, b.first)
 		var e envelope.Envelope
 		dst, entry := make([]byte, 0, 4096), []byte(b.entry)
 		one := func() {
@@ -292,20 +346,34 @@ func TestNoAllocation(t *testing.T) {
 			}
 			dst = e.AppendJSON(dst[:0])
 		}
-		if n := testing.AllocsPerRun(200, one); n != 0 {
+		want := 0.0
+		if b.format == "regex" || b.format == "grok" {
+			want = 3
+		}
+		if n := testing.AllocsPerRun(200, one); n > want {
 			t.Errorf("%s: %v allocations an entry", name, n)
 		}
 	}
 }
 
+// benchmarked returns a parser that has read the file's first line.
+func benchmarked(tb testing.TB, f Format, first string) Parser {
+	p := f.NewParser(nil)
+	var e envelope.Envelope
+	if err := p.Parse([]byte(first), &e); err != nil && first != "" {
+		tb.Fatal(err)
+	}
+	return p
+}
+
 func BenchmarkParse(b *testing.B) {
 	for name, c := range benchmarks {
 		b.Run(name, func(b *testing.B) {
-			f, err := New(c.format, Options{})
+			f, err := New(c.format, usualOptions(c.format))
 			if err != nil {
 				b.Fatal(err)
 			}
-			p := f.NewParser(nil)
+			p := benchmarked(b, f, c.first)
 			var e envelope.Envelope
 			var dst []byte
 			entry := []byte(c.entry)

@@ -29,24 +29,42 @@ type found struct {
 	twice   bool
 }
 
-// strict reads an envelope in strict JSON. whole says that payload has to be an
-// object, else message is enough. It fails with ErrInvalidJSON, ErrNoMessage or
-// ErrTwice.
-func strict(text []byte, e *envelope.Envelope, whole bool) error {
+// strict reads an envelope in strict JSON, in one pass. With o, which says how
+// the members of other objects are placed, an object that is no whole envelope
+// is read as any object; without it a message is enough. It fails with
+// ErrInvalidJSON, ErrNoMessage or ErrTwice.
+func strict(text []byte, e *envelope.Envelope, o *settings) error {
 	var f found
+	var members *fields
+	if o != nil {
+		m := newFields(e, o, true)
+		m.typed = true
+		members = &m
+	}
 	s := scanner{b: text, i: 1}
-	if !f.top(&s) || !s.end() {
+	if !f.top(&s, members) || !s.end() {
+		e.Reset() // of the members so far
 		return ErrInvalidJSON
 	}
 	if s.high && !utf8.Valid(text) {
-		return strict(repaired(text), e, whole)
+		e.Reset()
+		return strict(repaired(text), e, o)
 	}
-	switch {
-	case f.at[message] == nil || whole && !f.within:
-		return ErrNoMessage
-	case f.twice:
+	if f.at[message] == nil || o != nil && !f.within {
+		if o == nil {
+			return ErrNoMessage
+		}
+		if f.at[message] != nil {
+			members.json([]byte(`"message"`), f.at[message], false)
+		}
+		members.done(text)
+		return nil
+	}
+	if f.twice {
 		return ErrTwice
 	}
+	clear(e.Params) // it is an envelope, and its members have other places
+	e.Params = e.Params[:0]
 	if f.complete() {
 		e.Raw = text
 		e.Application = jsonValue(f.at[application])
@@ -56,17 +74,28 @@ func strict(text []byte, e *envelope.Envelope, whole bool) error {
 	return nil
 }
 
-// top goes through the members of the object.
-func (f *found) top(s *scanner) bool {
+// top goes through the members of the object, and gives those that an envelope
+// does not name to members, which may be nil.
+func (f *found) top(s *scanner, members *fields) bool {
 	for first := true; ; first = false {
 		key, ok := s.key(first)
 		if key == nil || !ok {
 			return ok
 		}
 		var value []byte
-		switch string(unescaped(key)) {
+		escaped := s.slash
+		if escaped {
+			key = unescaped(key)
+		}
+		from := s.i
+		switch string(key) {
 		case `"message"`:
 			value, ok = s.value()
+			if f.at[message] != nil && members != nil {
+				members.json(key, value, escaped)
+				f.twice = true
+				break
+			}
 			f.set(message, value)
 		case `"payload"`:
 			f.twice = f.twice || f.within || f.payload != nil
@@ -77,9 +106,15 @@ func (f *found) top(s *scanner) bool {
 			} else {
 				f.payload, ok = s.value()
 			}
+			if members != nil {
+				members.param(jsonValue(key), jsonValue(s.b[from:s.i]))
+			}
 		default:
 			f.extra = true
-			_, ok = s.value()
+			value, ok = s.value()
+			if members != nil && ok {
+				members.json(key, value, escaped)
+			}
 		}
 		if !ok {
 			return false

@@ -11,7 +11,7 @@ func Unfold(e *envelope.Envelope) {
 	text := e.Raw
 	var f found
 	s := scanner{b: text, i: 1}
-	if !f.top(&s) {
+	if !f.top(&s, nil) {
 		return // not reached: Raw is what strict found whole
 	}
 	e.Raw, e.Application = nil, envelope.Value{}

@@ -18,9 +18,9 @@ type Encoder struct {
 }
 
 // NewEncoder returns the encoder for a format; application stands where an
-// entry names none.
-func NewEncoder(format, application string) (*Encoder, error) {
-	f, err := parse.New(format, parse.Options{})
+// entry names none. The error says which option is wrong.
+func NewEncoder(format, application string, o parse.Options) (*Encoder, error) {
+	f, err := parse.New(format, o)
 	if err != nil {
 		return nil, err
 	}

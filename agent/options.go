@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"shiplog/agent/config"
+	"shiplog/agent/parse"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
@@ -155,11 +156,14 @@ func Validate(c *config.Config) error {
 }
 
 // NewInputEncoder returns the encoder that an input of the configuration asks
-// for, with its transformations.
+// for, with its transformations. Its error is of type config.Errors where the
+// configuration is at fault.
 func NewInputEncoder(c *config.Config, in *config.Input) (*Encoder, error) {
-	enc, err := NewEncoder(in.Format, in.Application)
+	enc, err := NewEncoder(in.Format, in.Application, parse.Options{
+		Map: in.Map, Inner: in.Inner, Pattern: in.Pattern, Patterns: in.Patterns, Columns: in.Columns, Delimiter: in.Delimiter,
+	})
 	if err != nil {
-		return nil, err
+		return nil, config.Errors{in.At.Error(err.Error())}
 	}
 	enc.chain, err = chain(append(slices.Clone(c.Transforms), in.Transforms...))
 	return enc, err

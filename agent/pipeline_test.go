@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"shiplog/agent/parse"
 	"shiplog/tailer"
 )
 
@@ -19,7 +20,7 @@ func plainBlock(n int) *tailer.Block {
 }
 
 func newTestPipeline(tb testing.TB) *pipeline {
-	enc, err := NewEncoder("auto", "Pool Cars")
+	enc, err := NewEncoder("auto", "Pool Cars", parse.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}

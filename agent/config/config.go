@@ -34,16 +34,25 @@ type Input struct {
 	Name              string // unique; the first path pattern by default
 	Paths             []string
 	Exclude           []string
-	Format            string // auto, envelope, json, raw
-	Application       string // overrides Config.Application
-	Start             string // beginning, end
-	Multiline         string // none
-	Encoding          string // auto, utf-8
+	Format            string            // auto, envelope, json, … as parse.Formats has them
+	Inner             string            // of docker and cri: the format of what they carry; "" is auto
+	Pattern           string            // of regex and grok
+	Patterns          map[string]string // of grok: further patterns, by name
+	Columns           []string          // of csv; none: the file's first line names them
+	Delimiter         byte              // of csv; 0: by recognition
+	Map               map[string]string // other names of fields, by the names they have in the log
+	Application       string            // overrides Config.Application
+	Start             string            // beginning, end
+	Multiline         string            // none
+	Encoding          string            // auto, utf-8
 	MaxLineBytes      int64
 	RotateWait        time.Duration
 	FlushPartialAfter time.Duration // 0: never
 	Topic             string        // overrides Kafka.Topic; "" otherwise
 	Transforms        []Transform
+	// At is where the pattern stands, else the input, for errors that only making
+	// the format can find.
+	At Place
 }
 
 // Kafka says where records go.

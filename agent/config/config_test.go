@@ -73,6 +73,27 @@ state_dir: /tmp/x
 	}
 }
 
+// TestFormatKeys reads the keys that belong to formats.
+func TestFormatKeys(t *testing.T) {
+	c, err := decode(t, `application: A
+inputs:
+  - {name: a, paths: [/a], format: grok, pattern: "%{X:y} ", patterns: {X: "a b"}, map: {cs-username: username}}
+  - {name: b, paths: [/b], format: csv, columns: [x, y], delimiter: tab}
+  - {name: c, paths: [/c], format: docker, inner: csv, delimiter: ";"}
+kafka: {brokers: [k]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, docker := c.Inputs[0], c.Inputs[1], c.Inputs[2]
+	if a.Pattern != "%{X:y} " || a.Patterns["X"] != "a b" || a.Map["cs-username"] != "username" || a.At != (Place{"shiplog.yaml", 3, 51, "inputs[0].pattern"}) {
+		t.Errorf("%+v", a)
+	}
+	if len(b.Columns) != 2 || b.Delimiter != '\t' || docker.Inner != "csv" || docker.Delimiter != ';' {
+		t.Errorf("%+v, %+v", b, docker)
+	}
+}
+
 // TestErrors holds each fault against the place and the words that name it.
 func TestErrors(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -102,7 +123,14 @@ func TestErrors(t *testing.T) {
 		"multiline":       {"application: A\ninputs:\n  - {paths: [/l], multiline: {start: x}}\nkafka: {brokers: [k]}\n", []string{"joining lines is not available"}},
 		"pin":             {"application: A\ninputs:\n  - {paths: [/l], pin: true}\nkafka: {brokers: [k]}\n", []string{"inputs[0].pin: pinning"}},
 		"encoding":        {"application: A\ninputs:\n  - {paths: [/l], encoding: utf-16}\nkafka: {brokers: [k]}\n", []string{"inputs[0].encoding: \"utf-16\" is not available"}},
-		"format":          {"application: A\ninputs:\n  - {paths: [/l], format: syslog}\nkafka: {brokers: [k]}\n", []string{"\"syslog\" is not available in this version"}},
+		"format":          {"application: A\ninputs:\n  - {paths: [/l], format: sylog}\nkafka: {brokers: [k]}\n", []string{"\"sylog\" is none of", "did you mean syslog?"}},
+		"no pattern":      {"application: A\ninputs:\n  - {paths: [/l], format: regex}\nkafka: {brokers: [k]}\n", []string{":3:5: inputs[0].pattern: is missing"}},
+		"pattern of json": {"application: A\ninputs:\n  - {paths: [/l], format: json, pattern: x}\nkafka: {brokers: [k]}\n", []string{":3:42: inputs[0].pattern: belongs to the format regex or grok; this input's is json"}},
+		"columns of auto": {"application: A\ninputs:\n  - {paths: [/l], columns: [a, a]}\nkafka: {brokers: [k]}\n", []string{"inputs[0].columns[1]: \"a\" is there twice", "inputs[0].columns: belongs to the format csv"}},
+		"delimiter":       {"application: A\ninputs:\n  - {paths: [/l], format: csv, delimiter: ab}\nkafka: {brokers: [k]}\n", []string{":3:43: inputs[0].delimiter: \"ab\" is not one character"}},
+		"inner":           {"application: A\ninputs:\n  - {paths: [/l], format: cri, inner: docker}\nkafka: {brokers: [k]}\n", []string{":3:39: inputs[0].inner: \"docker\" is none of"}},
+		"map":             {"application: A\ninputs:\n  - {paths: [/l], map: [a]}\nkafka: {brokers: [k]}\n", []string{":3:24: inputs[0].map: a list where names and texts are needed"}},
+		"map to nothing":  {"application: A\ninputs:\n  - {paths: [/l], map: {a: \"\"}}\nkafka: {brokers: [k]}\n", []string{"inputs[0].map.a: is empty"}},
 		"no application":  {"inputs:\n  - paths: [/l]\nkafka: {brokers: [k]}\n", []string{":2:5: inputs[0].application: is missing"}},
 		"no inputs":       {"application: A\nkafka: {brokers: [k]}\n", []string{"inputs: is missing or empty"}},
 		"no paths":        {"application: A\ninputs:\n  - name: x\nkafka: {brokers: [k]}\n", []string{":3:5: inputs[0].paths: is missing"}},

@@ -214,6 +214,7 @@ func (d *decoder) validateInput(c *Config, i int, names map[string]place, namele
 	if in.Application == "" {
 		in.Application = c.Application
 	}
+	d.validateFormat(in, at)
 	if set := valueOf(at.node, "max_line_bytes"); set == at.node {
 		in.MaxLineBytes = min(in.MaxLineBytes, c.MemoryLimit/2) // the default gives way
 	}

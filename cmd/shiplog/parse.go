@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"shiplog/agent"
 	"shiplog/agent/config"
 	"shiplog/agent/envelope"
+	"shiplog/agent/parse"
 	"shiplog/agent/transform"
 	"shiplog/tailer"
 )
@@ -44,7 +46,7 @@ lines did not parse, and why, goes to standard error.`,
 	}
 	c.Flags().StringVarP(&o.config, "config", "c", "", "take format and application from this configuration `FILE`")
 	c.Flags().StringVar(&o.input, "input", "", "the input of the configuration, by `NAME`; the first by default")
-	c.Flags().StringVarP(&o.format, "format", "f", "auto", "auto, envelope, json or raw")
+	c.Flags().StringVarP(&o.format, "format", "f", "auto", strings.Join(parse.Formats(), ", "))
 	c.Flags().StringVar(&o.application, "application", "", "payload.application where a line names none")
 	c.Flags().Int64Var(&o.maxLine, "max-line-bytes", 1<<20, "length at which a line is cut")
 	return c
@@ -67,7 +69,7 @@ func (o *parseOptions) encoder() (*agent.Encoder, error) {
 	if o.maxLine < 1 {
 		return nil, usageError{errors.New("--max-line-bytes has to be above zero")}
 	}
-	enc, err := agent.NewEncoder(o.format, o.application)
+	enc, err := agent.NewEncoder(o.format, o.application, parse.Options{})
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -26,8 +26,8 @@ func usualPatterns() map[string]string {
 // newGrok opens the format grok: Options.Pattern, in which %{NAME},
 // %{NAME:field} and %{NAME:field:type} stand for the patterns of go-grok and
 // those of Options.Patterns. What they expand to is matched as the format regex
-// does, and costs what that costs: a long pattern easily ten microseconds a
-// line.
+// does. The usual patterns are long, and cost accordingly: COMBINEDAPACHELOG takes
+// some 100 ns a byte, 15 µs a line, where the format clf takes 0.6.
 //
 // The pattern set is the library's. Its matcher is not used: it returns fields
 // in no order, and numbers by way of floats.

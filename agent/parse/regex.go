@@ -13,9 +13,10 @@ import (
 
 // newRegex opens the format regex: Options.Pattern with named groups. It is
 // RE2's syntax and RE2's promise: the time is linear in the line's length,
-// whatever line and pattern are. It costs about a microsecond for each 50
-// bytes of a line, and one allocation; the formats that are made for one
-// structure are ten times as fast.
+// whatever line and pattern are. It costs some 15 ns a byte and an allocation for
+// a simple pattern that matches at the start of the line, five to ten times as
+// much for one that has to be searched for; the formats that are made for one
+// structure cost 3 to 6 ns a byte and allocate nothing.
 func newRegex(o *settings) (Format, error) {
 	if o.Pattern == "" {
 		return nil, errors.New("the format regex needs a pattern: with named groups, such as (?P<message>.*)")

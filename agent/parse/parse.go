@@ -98,6 +98,9 @@ type Options struct {
 	Location *time.Location
 	// Now is for times without a year or a date; nil is time.Now.
 	Now func() time.Time
+	// DateOrder says what comes first in a date such as 03/04/2026; "" is
+	// OrderAuto.
+	DateOrder DateOrder
 	// Map gives fields other names, by the names that they have in the log. A
 	// place (message, application, username, operation, timestamp, level,
 	// logger, thread) takes the field before the usual names do; any other name

@@ -10,6 +10,7 @@ package envelope
 import (
 	_ "embed"
 	"encoding/json"
+	"time"
 )
 
 //go:embed schema.json
@@ -46,6 +47,10 @@ type Envelope struct {
 	// Raw, if not nil, is the entry itself, which is a whole envelope already:
 	// AppendJSON writes it as it is, and ignores the rest.
 	Raw []byte
+
+	// Time is when what the entry tells has happened; zero where the entry does
+	// not say it. It is not written: params.timestamp holds it, digit for digit.
+	Time time.Time
 
 	Message, Application, Username, Operation Value
 

@@ -1,85 +1,85 @@
 package parse
 
-// level is how grave an entry is.
-type level uint8
+// severity is how grave an entry is.
+type severity uint8
 
 const (
-	noLevel level = iota
-	levelTrace
-	levelDebug
-	levelInfo
-	levelWarn
-	levelError
-	levelFatal
+	noSeverity severity = iota
+	severityTrace
+	severityDebug
+	severityInfo
+	severityWarn
+	severityError
+	severityFatal
 )
 
-// levelNames are what goes to params.level, as JSON.
-var levelNames = [...][]byte{nil, []byte(`"trace"`), []byte(`"debug"`), []byte(`"info"`), []byte(`"warn"`), []byte(`"error"`), []byte(`"fatal"`)} //nolint:gochecknoglobals // a constant table
+// severityNames are what goes to params.level, as JSON.
+var severityNames = [...][]byte{nil, []byte(`"trace"`), []byte(`"debug"`), []byte(`"info"`), []byte(`"warn"`), []byte(`"error"`), []byte(`"fatal"`)} //nolint:gochecknoglobals // a constant table
 
-// longestLevel is the length of the longest of the words.
-const longestLevel = len("information")
+// longestSeverity is the length of the longest of the words.
+const longestSeverity = len("information")
 
-// levelOf returns the level that a word names, in any letters. exact says that
+// severityOf returns the level that a word names, in any letters. exact says that
 // the word is only a spelling of it, else it says more (notice, severe).
-func levelOf(word []byte) (l level, exact bool) {
-	if len(word) < 3 || len(word) > longestLevel {
-		return noLevel, false
+func severityOf(word []byte) (l severity, exact bool) {
+	if len(word) < 3 || len(word) > longestSeverity {
+		return noSeverity, false
 	}
-	var folded [longestLevel]byte
+	var folded [longestSeverity]byte
 	for i, c := range word {
 		if c |= 0x20; c < 'a' || c > 'z' {
-			return noLevel, false
+			return noSeverity, false
 		}
 		folded[i] = c
 	}
 	switch string(folded[:len(word)]) {
 	case "info", "inf", "information":
-		return levelInfo, true
+		return severityInfo, true
 	case "warn", "warning", "wrn":
-		return levelWarn, true
+		return severityWarn, true
 	case "error", "err":
-		return levelError, true
+		return severityError, true
 	case "debug", "dbg", "deb":
-		return levelDebug, true
+		return severityDebug, true
 	case "trace", "trc":
-		return levelTrace, true
+		return severityTrace, true
 	case "fatal", "ftl":
-		return levelFatal, true
+		return severityFatal, true
 	case "notice", "note":
-		return levelInfo, false
+		return severityInfo, false
 	case "severe":
-		return levelError, false
+		return severityError, false
 	case "crit", "critical", "emerg", "emergency", "alert", "panic":
-		return levelFatal, false
+		return severityFatal, false
 	case "fine", "config":
-		return levelDebug, false
+		return severityDebug, false
 	case "finer", "finest", "verbose":
-		return levelTrace, false
+		return severityTrace, false
 	}
-	return noLevel, false
+	return noSeverity, false
 }
 
-// levelOfLetter returns the level that Android's and Google's loggers write as
+// severityOfLetter returns the level that Android's and Google's loggers write as
 // one letter.
-func levelOfLetter(c byte) level {
+func severityOfLetter(c byte) severity {
 	switch c {
 	case 'V', 'T':
-		return levelTrace
+		return severityTrace
 	case 'D':
-		return levelDebug
+		return severityDebug
 	case 'I':
-		return levelInfo
+		return severityInfo
 	case 'W':
-		return levelWarn
+		return severityWarn
 	case 'E':
-		return levelError
+		return severityError
 	case 'F', 'A':
-		return levelFatal
+		return severityFatal
 	}
-	return noLevel
+	return noSeverity
 }
 
-// levelOfPriority returns the level of a syslog priority (RFC 5424 6.2.1).
-func levelOfPriority(pri int) level {
-	return [8]level{levelFatal, levelFatal, levelFatal, levelError, levelWarn, levelInfo, levelInfo, levelDebug}[pri&7]
+// severityOfPriority returns the level of a syslog priority (RFC 5424 6.2.1).
+func severityOfPriority(pri int) severity {
+	return [8]severity{severityFatal, severityFatal, severityFatal, severityError, severityWarn, severityInfo, severityInfo, severityDebug}[pri&7]
 }

@@ -201,6 +201,7 @@ func table() []row {
 		{"cri", newCRI},
 		{"regex", newRegex},
 		{"grok", newGrok},
+		{"text", func(o *settings) (Format, error) { return textFormat{&o.Options}, nil }},
 		{"raw", func(*settings) (Format, error) { return stateless(raw{}, never) }},
 	}
 }

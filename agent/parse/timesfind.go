@@ -57,7 +57,7 @@ func (s *sighting) find(b []byte) bool {
 // for the level and the month, the day and the time: I0102 15:04:05.678901. It
 // returns where it ends, 0 if it is not there.
 func (s *sighting) readGlog(b []byte) int {
-	if len(b) < 14 || b[5] != ' ' || b[8] != ':' || levelOfLetter(b[0]) == noLevel {
+	if len(b) < 14 || b[5] != ' ' || b[8] != ':' || severityOfLetter(b[0]) == noSeverity {
 		return 0
 	}
 	month, day := digits2(b, 1), digits2(b, 3)
@@ -87,7 +87,7 @@ func (t *tokens) add(b []byte) int {
 	n, kinds := 0, byte(0)
 	for n < len(b) {
 		k := kindOf[b[n]]
-		if k == delimiter || b[n] == ':' && kinds&^(upper|lower) == 0 {
+		if k == delimiterByte || b[n] == ':' && kinds&^(upperByte|lowerByte) == 0 {
 			break
 		}
 		kinds |= k
@@ -96,12 +96,12 @@ func (t *tokens) add(b []byte) int {
 	if n == 0 {
 		n = 1 // a colon
 	}
-	switch l, _ := levelOf(b[:n]); {
-	case l != noLevel:
-	case kinds&lower != 0 && kinds&(digit|inner) == 0 || n < len(b) && b[n-1] == ':' && kinds&lower != 0:
+	switch l, _ := severityOf(b[:n]); {
+	case l != noSeverity:
+	case kinds&lowerByte != 0 && kinds&(digitByte|innerByte) == 0 || n < len(b) && b[n-1] == ':' && kinds&lowerByte != 0:
 		t.plain++
 		t.letters = t.letters || t.n == 0
-	case kinds&(upper|lower|inner) != 0:
+	case kinds&(upperByte|lowerByte|innerByte) != 0:
 		t.named = true
 	}
 	t.n++
@@ -126,12 +126,12 @@ func (t *tokens) admit(s shape) bool {
 
 // The kinds of bytes in a token.
 const (
-	lower byte = 1 << iota
-	upper
-	digit
-	inner // joins the parts of a name
-	other
-	delimiter
+	lowerByte byte = 1 << iota
+	upperByte
+	digitByte
+	innerByte // joins the parts of a name
+	otherByte
+	delimiterByte
 )
 
 var kindOf = byteKinds() //nolint:gochecknoglobals // a constant table
@@ -140,17 +140,17 @@ func byteKinds() (k [256]byte) {
 	for i := range k {
 		switch c := byte(i); {
 		case c >= 'a' && c <= 'z', c >= 0x80:
-			k[i] = lower
+			k[i] = lowerByte
 		case c >= 'A' && c <= 'Z':
-			k[i] = upper
+			k[i] = upperByte
 		case c-'0' <= 9:
-			k[i] = digit
+			k[i] = digitByte
 		case c == '.' || c == '_' || c == '-' || c == '/' || c == '@' || c == '$' || c == '#':
-			k[i] = inner
+			k[i] = innerByte
 		case delimits(c):
-			k[i] = delimiter
+			k[i] = delimiterByte
 		default:
-			k[i] = other
+			k[i] = otherByte
 		}
 	}
 	return k

@@ -15,9 +15,14 @@
 //   - docker, cri: what a container wrote, read by the format Options.Inner.
 //     Lines that came in parts have to be joined before (DockerJoin, CRIJoin).
 //   - regex, grok: by a pattern.
+//   - text: a plain line. Its time, level, thread, logger, process, host and
+//     what it has in brackets are recognised by what they look like and where
+//     they stand, and go to params; what remains is the message.
+//   - auto: by recognition: what begins with a brace is an envelope or a JSON
+//     object, always. The first entries of a file decide of which format the
+//     others are: that which knows them most surely, otherwise text. The choice
+//     is kept with the checkpoint; an entry that does not fit is text.
 //   - raw: the entry is the message.
-//   - auto: by recognition, entry by entry: what begins with a brace is an
-//     envelope or a JSON object, all else is raw.
 //
 // # Places
 //
@@ -118,6 +123,8 @@ type Options struct {
 	Delimiter byte
 	// Inner is the format of what docker and cri carry; "" is auto.
 	Inner string
+
+	inside bool // it is for what stands within another format
 }
 
 // settings are Options made ready.
@@ -186,7 +193,7 @@ type row struct {
 // table lists the formats, in the order in which they are told to people.
 func table() []row {
 	return []row{
-		{"auto", func(o *settings) (Format, error) { return stateless(auto{o}, never) }},
+		{"auto", newAuto},
 		{"envelope", func(*settings) (Format, error) { return stateless(envelopes{}, detectEnvelope) }},
 		{"json", func(o *settings) (Format, error) { return stateless(objects{o}, detectObject) }},
 		{"logfmt", func(o *settings) (Format, error) { return stateless(logfmt{o}, detectLogfmt) }},
@@ -312,10 +319,11 @@ func detectObject(entry []byte) int {
 	return 90
 }
 
-type auto struct{ o *settings }
+// braces reads what begins with a brace, for auto.
+type braces struct{ o *settings }
 
-// Parse recognises what the entry is.
-func (p auto) Parse(entry []byte, e *envelope.Envelope) error {
+// Parse reads an envelope or a JSON object.
+func (p braces) Parse(entry []byte, e *envelope.Envelope) error {
 	text := trim(withoutBOM(entry))
 	if len(text) == 0 || text[0] != '{' {
 		e.SetText(withoutBOM(entry))

@@ -128,7 +128,7 @@ func TestFormats(t *testing.T) {
 
 func TestApplicationOfAWholeEnvelope(t *testing.T) {
 	var e envelope.Envelope
-	if err := (auto{&settings{}}).Parse([]byte(publishedJSON), &e); err != nil || e.Raw == nil {
+	if err := (braces{&settings{}}).Parse([]byte(publishedJSON), &e); err != nil || e.Raw == nil {
 		t.Fatal(err, e.Raw)
 	}
 	if got := string(e.AppendApplication(nil)); got != "Pool Cars" {

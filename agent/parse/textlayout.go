@@ -45,7 +45,7 @@ type layout struct {
 	time    sighting
 	timed   bool
 	daemon  bool // the time has the layout that syslog daemons write
-	message int // where it begins
+	message int  // where it begins
 
 	i    int  // what is read up to
 	open bool // a bracket or quote that stands before the time is to be closed

@@ -325,7 +325,9 @@ var benchmarks = map[string]struct{ format, entry, first string }{
 	"cri":     {"cri", `2026-01-25T10:10:10.123456789Z stdout F {"level":"info","msg":"request handled","status":200}`, ""},
 	"regex":   {"regex", `2026-01-25T10:10:10Z ERROR user=jpowell could not load the vehicle usages of the last month`, ""},
 	"grok":    {"grok", `192.0.2.7 - jpowell [25/Jan/2026:10:10:10 +0100] "GET /api/vehicles/4711 HTTP/1.1" 200 5316 "https://example.org/" "Mozilla/5.0 (X11; Linux x86_64)"`, ""},
-	"raw":     {"auto", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
+	"text":    {"text", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
+	"auto":    {"auto", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
+	"raw":     {"raw", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
 }
 
 // TestNoAllocation is the promise of the hot path: no allocation per line. Only

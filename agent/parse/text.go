@@ -63,7 +63,6 @@ func (p *textParser) Parse(entry []byte, e *envelope.Envelope) error {
 // read is Parse. It reports whether a time or a level was found.
 func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 	l := &p.layout
-	*l = layout{}
 	l.read(headLine(entry))
 	e.Message = envelope.Value{Kind: envelope.Text, Bytes: entry}
 	if l.n == 0 {

@@ -63,7 +63,9 @@ func (l *layout) text(p piece) []byte { return l.b[p.start:p.end] }
 
 // read finds the pieces of an entry that begins with line.
 func (l *layout) read(line []byte) {
-	l.b = line
+	l.b, l.n, l.has, l.level, l.exact = line, 0, [pieceKinds]bool{}, noSeverity, false
+	l.message, l.i, l.open, l.daemon = 0, 0, false, false
+	l.time = sighting{}
 	l.timed = l.time.find(line)
 	if l.timed {
 		if l.time.quoted {
@@ -268,40 +270,47 @@ func (l *layout) sepEnd(i int) int {
 // next takes one more piece, if there is one, and moves the beginning of the
 // message behind it.
 func (l *layout) next() bool {
-	before := l.i
-	l.i = l.sepEnd(before)
-	if l.i >= len(l.b) {
-		l.message = l.i
+	b, before := l.b, l.i
+	i := l.sepEnd(before)
+	l.i, l.message = i, i
+	if i >= len(b) {
 		return false
 	}
-	closed := l.closed(before, l.i)
-	apart := l.i > before || before > 0 && (!isWord(l.b[before-1]) || !isWord(l.b[before]))
-	if apart && l.take(l.b[l.i], before) {
+	closed := l.open && l.closed(before, i)
+	apart := i > before || before > 0 && (!isWord(b[before-1]) || !isWord(b[before]))
+	if apart && l.take(b[i], before) {
 		l.message = l.i
 		l.open = l.open && !closed
 		return true
 	}
-	l.message = l.afterSep(before)
-	l.i = l.message
+	if b[i-1] == ' ' || b[i-1] == '-' {
+		l.message = l.textStart(before, i)
+		l.i = l.message
+	}
 	return false
+}
+
+// textStart returns where the message begins when no piece follows the
+// separators from start to end: behind them, unless they are a row of dashes
+// that belongs to the text.
+func (l *layout) textStart(start, end int) int {
+	for start < end && (l.b[start] == ' ' || l.b[start] == '\t') {
+		start++
+	}
+	if end-start > 1 && l.b[start] == '-' && l.b[start+1] == '-' && !l.has[pieceLevel] {
+		return start // "--- last message repeated"
+	}
+	return end
 }
 
 // closed reports whether the separators from start to end close the bracket
 // that stands before the time.
 func (l *layout) closed(start, end int) bool {
-	return l.open && bytes.IndexByte(l.b[start:end], ']') >= 0
+	return bytes.IndexByte(l.b[start:end], ']') >= 0
 }
 
-// afterSep returns where the message begins when no piece follows the one that
-// ends at i: behind the separator, if it is one that belongs to the layout.
-func (l *layout) afterSep(i int) int {
-	end := l.sepEnd(i)
-	mark := bytes.TrimLeft(l.b[i:end], " \t")
-	if len(mark) > 1 && mark[0] == '-' && mark[1] == '-' && !l.has[pieceLevel] {
-		return end - len(mark) // "--- last message repeated": it belongs to the text
-	}
-	return end
-}
+// afterSep returns where a message begins behind a piece that ends at i.
+func (l *layout) afterSep(i int) int { return l.textStart(i, l.sepEnd(i)) }
 
 // take takes the piece at l.i, which begins with c; the separators before it
 // begin at before.

@@ -209,67 +209,71 @@ func (l *layout) levelAt(i int) bool {
 // something else.
 func (l *layout) bracket() bool {
 	from := l.i + 1
-	end := closing(l.b, l.i)
+	end, words := closing(l.b, l.i)
 	if end < 0 {
 		return false
 	}
-	if end-from <= longestSeverity+4 && l.levelIn(from, end, end+1) {
+	if !l.has[pieceLevel] && end-from <= longestSeverity+4 && l.levelIn(from, end, end+1) {
 		return true
 	}
-	inside := bytes.Trim(l.b[from:end], " ")
+	inside := l.b[from:end]
+	if words {
+		inside = bytes.Trim(inside, " ")
+	}
 	k := pieceField
 	switch {
-	case len(inside) == 0:
+	case len(inside) == 0 || !l.has[pieceLevel] && !l.has[pieceTime]:
 		return false
 	case l.has[pieceLogger]:
 	case isDotted(inside):
 		k = pieceLogger
-	case l.isThread(inside, end+1):
+	case !l.has[pieceThread] && l.isThread(inside, end+1, words):
 		k = pieceThread
 	}
-	if colon := bytes.LastIndexByte(inside, ':'); colon > 0 && k == pieceField && l.level == noSeverity { // Apache: [core:warn]
-		if v, _ := severityOf(inside[colon+1:]); v != noSeverity {
-			l.setLevel(v, true)
-		}
-	}
-	if k == pieceField && !l.has[pieceLevel] && !l.has[pieceTime] {
-		return false
+	if l.level == noSeverity && k == pieceField {
+		l.levelOfModule(inside)
 	}
 	l.addTrimmed(k, from, end)
 	l.i = end + 1
 	return true
 }
 
+// levelOfModule sets the level where Apache writes it, [core:warn].
+func (l *layout) levelOfModule(inside []byte) {
+	if colon := bytes.LastIndexByte(inside, ':'); colon > 0 {
+		if v, _ := severityOf(inside[colon+1:]); v != noSeverity {
+			l.setLevel(v, true)
+		}
+	}
+}
+
 // isThread reports whether what stood in brackets before i is the name of a
 // thread: one word beside a level, or several before a level or a logger.
-func (l *layout) isThread(inside []byte, i int) bool {
-	if l.has[pieceThread] || !hasLetterOrNumber(inside) {
+func (l *layout) isThread(inside []byte, i int, words bool) bool {
+	if !hasLetterOrNumber(inside) {
 		return false
 	}
-	next := l.sepEnd(i)
-	if l.levelAt(next) {
+	if l.has[pieceLevel] && !words {
 		return true
 	}
-	return l.has[pieceLevel] && (bytes.IndexByte(inside, ' ') < 0 || isDotted(l.b[next:nameEndAt(l.b, next)]))
+	next := l.sepEnd(i)
+	return l.levelAt(next) || l.has[pieceLevel] && isDotted(l.b[next:nameEndAt(l.b, next)])
 }
 
 // hasLetterOrNumber reports whether b may be the name of a thread: a number, or
 // something with a letter.
 func hasLetterOrNumber(b []byte) bool {
-	if isNumber(b) {
-		return true
-	}
 	for _, c := range b {
-		if c|0x20 >= 'a' && c|0x20 <= 'z' {
+		if kindOf[c]&(lowerByte|upperByte) != 0 {
 			return true
 		}
 	}
-	return false
+	return isNumber(b)
 }
 
 // closing returns where the bracket at i is closed, -1 if it is not, or too far
-// away.
-func closing(b []byte, i int) int {
+// away. words says that blanks are in it.
+func closing(b []byte, i int) (end int, words bool) {
 	depth := 0
 	for end := i; end < len(b) && end < i+maxBracket; end++ {
 		switch b[end] {
@@ -277,11 +281,13 @@ func closing(b []byte, i int) int {
 			depth++
 		case ']':
 			if depth--; depth == 0 {
-				return end
+				return end, words
 			}
+		case ' ':
+			words = true
 		}
 	}
-	return -1
+	return -1, words
 }
 
 // parenthesis takes a thread in parentheses.
@@ -307,11 +313,19 @@ func nameEndAt(b []byte, i int) int {
 
 // isDotted reports whether b is a name of several parts, such as a class has.
 func isDotted(b []byte) bool {
-	if len(b) == 0 || b[0]|0x20 < 'a' || b[0]|0x20 > 'z' {
+	if len(b) == 0 || len(b) > maxName || b[0]|0x20 < 'a' || b[0]|0x20 > 'z' {
 		return false
 	}
-	dot := bytes.LastIndexByte(b, '.')
-	if dot <= 0 || dot+1 == len(b) || nameEndAt(b, 0) != len(b) {
+	dot := 0
+	for i, c := range b {
+		switch {
+		case c == '.':
+			dot = i
+		case kindOf[c]&(lowerByte|upperByte|digitByte) == 0 && c != '_' && c != '$' && c != '-':
+			return false
+		}
+	}
+	if dot == 0 || dot+1 == len(b) {
 		return false
 	}
 	switch string(b[dot+1:]) { // hosts and files

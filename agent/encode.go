@@ -35,6 +35,7 @@ func (n *Encoder) File(id uint64, state []byte) *FileEncoder {
 	if !n.chain.Empty() {
 		f.chain = n.chain.File(id)
 	}
+	f.clocked, _ = p.(parse.Clocked)
 	if s, ok := p.(parse.Stateful); ok {
 		f.stateful, f.generation = s, s.Generation()
 	}
@@ -48,14 +49,27 @@ type FileEncoder struct {
 	parser     parse.Parser
 	stateful   parse.Stateful // nil: earlier entries do not matter
 	generation uint32
+	clocked    parse.Clocked   // nil: the time does not matter
 	chain      *transform.File // nil: nothing is transformed
 }
 
 // Begin tells the time, once for the entries that follow.
 func (f *FileEncoder) Begin(now time.Time) {
+	if f.clocked != nil {
+		f.clocked.Begin(now)
+	}
 	if f.chain != nil {
 		f.chain.Begin(now)
 	}
+}
+
+// Chosen returns the format that was chosen for the file, and why; both are ""
+// where the configuration names it, and before the first entry.
+func (f *FileEncoder) Chosen() (format, reason string) {
+	if c, ok := f.parser.(parse.Chooser); ok {
+		return c.Chosen()
+	}
+	return "", ""
 }
 
 // Encode fills e from entry. The error says why the entry did not parse; e

@@ -160,6 +160,7 @@ func Validate(c *config.Config) error {
 // configuration is at fault.
 func NewInputEncoder(c *config.Config, in *config.Input) (*Encoder, error) {
 	enc, err := NewEncoder(in.Format, in.Application, parse.Options{
+		Location: in.Timezone, DateOrder: parse.DateOrder(in.DateOrder),
 		Map: in.Map, Inner: in.Inner, Pattern: in.Pattern, Patterns: in.Patterns, Columns: in.Columns, Delimiter: in.Delimiter,
 	})
 	if err != nil {

@@ -45,7 +45,8 @@ func TestShipmentsShareNothing(t *testing.T) {
 	first, second := p.encode(plainBlock(5)), p.encode(plainBlock(7))
 	for _, s := range []*shipment{first, second} {
 		for i, r := range s.batch.Records {
-			want := fmt.Sprintf(`{"message":%q,"payload":{"application":"Pool Cars","params":{}}}`, s.block.Entries[i].Data)
+			want := fmt.Sprintf(`{"message":"request %d user=jpowell status=200 took 118ms path=/api/vehicles/4711","payload":{"application":"Pool Cars",`+
+				`"params":{"timestamp":"2026-11-23T10:00:00.%03dZ","level":"info","thread":"worker-7","logger":"com.example.pool.LoadVehicleUsages"}}}`, i, i)
 			if string(r.Value) != want || string(r.Headers[3].Value) != fmt.Sprint(s.block.Entries[i].Start) {
 				t.Errorf("record %d of %d: %s %v", i, len(s.batch.Records), r.Value, r.Headers)
 			}

@@ -35,6 +35,8 @@ type Input struct {
 	Paths             []string
 	Exclude           []string
 	Format            string            // auto, envelope, json, … as parse.Formats has them
+	Timezone          *time.Location    // of times that name none
+	DateOrder         string            // auto, day_first, month_first
 	Inner             string            // of docker and cri: the format of what they carry; "" is auto
 	Pattern           string            // of regex and grok
 	Patterns          map[string]string // of grok: further patterns, by name
@@ -134,7 +136,7 @@ func Default() Config {
 }
 
 func defaultInput() Input {
-	return Input{Format: "auto", Start: "beginning", Multiline: "none", Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
+	return Input{Format: "auto", Timezone: time.Local, DateOrder: "auto", Start: "beginning", Multiline: "none", Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
 }
 
 func defaultStateDir() string {

@@ -12,7 +12,7 @@ import (
 func formats() []string {
 	return []string{
 		"auto", "envelope", "json", "logfmt", "csv", "w3c", "clf", "nginx_error", "apache_error", "syslog",
-		"sqlserver", "docker", "cri", "regex", "grok", "raw",
+		"sqlserver", "docker", "cri", "regex", "grok", "text", "raw",
 	}
 }
 

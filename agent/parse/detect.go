@@ -262,7 +262,7 @@ func (p *autoParser) weigh(entry []byte) {
 	switch {
 	case best < 0:
 		return
-	case p.chosen >= 0 && p.scores[p.chosen]+readWell > p.scores[best] && p.scores[p.chosen]+readWell >= sure*p.entries:
+	case p.chosen >= 0 && p.scores[p.chosen]+readWell > p.scores[best] && p.scores[p.chosen]+readWell >= threshold*p.entries:
 		best = p.chosen // it may still read this entry well
 	case p.scores[best] < sure*p.entries:
 		best = -1

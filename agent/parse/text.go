@@ -63,25 +63,20 @@ func (p *textParser) Parse(entry []byte, e *envelope.Envelope) error {
 // read is Parse. It reports whether a time or a level was found.
 func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 	l := &p.layout
-	l.read(headLine(entry))
+	line := headLine(entry)
+	var s sighting
+	timed := s.find(line)
+	if timed {
+		l.read(line, &s)
+	} else {
+		l.read(line, nil)
+	}
 	e.Message = envelope.Value{Kind: envelope.Text, Bytes: entry}
 	if l.n == 0 {
 		return false
 	}
-	learned := p.times.learned
-	t, ok := Time{}, false
-	if l.timed {
-		t, ok = p.times.resolve(&l.time.parts)
-	}
-	if p.times.learned != learned {
-		p.generation++
-	}
-	if l.timed && !ok {
+	if timed && !p.setTime(&s.parts, e) {
 		return false // 31 June
-	}
-	if ok {
-		p.stamp = append(t.AppendRFC3339(append(p.stamp[:0], '"')), '"')
-		e.Time = t.Time()
 	}
 	p.secondLine(entry)
 	p.fill(e)
@@ -91,6 +86,21 @@ func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 	return true
 }
 
+// setTime resolves the time of an entry.
+func (p *textParser) setTime(parts *parts, e *envelope.Envelope) bool {
+	learned := p.times.learned
+	t, ok := p.times.resolve(parts)
+	if p.times.learned != learned {
+		p.generation++
+	}
+	if ok {
+		p.stamp = append(t.AppendRFC3339(append(p.stamp[:0], '"')), '"')
+		e.Time = t.Time()
+	}
+	return ok
+}
+
+// headLine returns the first line of an entry.
 func headLine(entry []byte) []byte {
 	if n := bytes.IndexByte(entry, '\n'); n >= 0 {
 		entry = entry[:n]

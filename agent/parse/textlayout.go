@@ -42,10 +42,10 @@ type layout struct {
 	has     [pieceKinds]bool
 	level   severity
 	exact   bool // the word for the level says no more than the level
-	time    sighting
-	timed   bool
-	daemon  bool // the time has the layout that syslog daemons write
 	message int  // where it begins
+
+	daemon   bool // the time has the layout that syslog daemons write
+	repeated bool // the time is there twice, for machines and for people
 
 	i    int  // what is read up to
 	open bool // a bracket or quote that stands before the time is to be closed
@@ -61,34 +61,27 @@ func (l *layout) add(k kind, start, end int) {
 
 func (l *layout) text(p piece) []byte { return l.b[p.start:p.end] }
 
-// read finds the pieces of an entry that begins with line.
-func (l *layout) read(line []byte) {
+// read finds the pieces of an entry that begins with line. s is the time in it,
+// nil where it has none.
+func (l *layout) read(line []byte, s *sighting) {
 	l.b, l.n, l.has, l.level, l.exact = line, 0, [pieceKinds]bool{}, noSeverity, false
-	l.message, l.i, l.open, l.daemon = 0, 0, false, false
-	l.time = sighting{}
-	l.timed = l.time.find(line)
-	if l.timed {
-		if l.time.quoted {
-			l.add(pieceTime, l.time.start, l.time.end)
-			return // the message is the whole line
+	l.message, l.i, l.open, l.daemon, l.repeated = 0, 0, false, false, false
+	switch {
+	case s == nil:
+		if !l.levelFirst() {
+			return
 		}
-		l.prefix()
-		l.add(pieceTime, l.time.start, l.time.end)
-		l.i = l.time.end
-		l.daemon = l.time.shape == monthDay
-		l.closeTime()
-		if l.time.shape == epoch {
-			l.secondTime()
-		}
-	} else if !l.levelFirst() {
-		return
+	case s.quoted:
+		l.add(pieceTime, s.start, s.end)
+		return // the message is the whole line
+	default:
+		l.around(s)
 	}
 	l.message = l.i
 	if l.bars() {
 		return
 	}
-	if l.timed {
-		l.source()
+	if s != nil {
 		l.sender()
 	}
 	for l.n < fullPieces && l.next() {
@@ -98,9 +91,29 @@ func (l *layout) read(line []byte) {
 	}
 }
 
-// prefix takes what stands before the time.
-func (l *layout) prefix() {
-	start, end := 0, l.time.start
+// around takes the time, and what belongs to it on both sides.
+func (l *layout) around(s *sighting) {
+	if s.start > 0 {
+		l.prefix(s.start)
+	}
+	l.add(pieceTime, s.start, s.end)
+	l.i = s.end
+	l.daemon = s.shape == monthDay
+	if s.start == 0 {
+		return
+	}
+	l.closeTime()
+	if s.start == 1 && l.has[pieceLevel] {
+		l.source()
+	}
+	if s.shape == epoch {
+		l.secondTime()
+	}
+}
+
+// prefix takes what stands before the time, which begins at at.
+func (l *layout) prefix(at int) {
+	start, end := 0, at
 	for start < end && (l.b[start] == ' ' || l.b[start] == '\t') {
 		start++
 	}
@@ -180,7 +193,7 @@ func (l *layout) secondTime() {
 	if len(rest) == 0 || rest[0] != ' ' || !s.find(rest[1:]) || s.quoted || s.shape != fullDate && s.shape != monthDay {
 		return
 	}
-	l.daemon = s.shape == monthDay
+	l.daemon, l.repeated = s.shape == monthDay, true
 	from := l.i + 1
 	l.i = from + s.end
 	l.add(pieceField, from, l.i)
@@ -189,9 +202,6 @@ func (l *layout) secondTime() {
 // source takes what Google's loggers write behind the time: the thread, and the
 // place in the source, which ends with a bracket.
 func (l *layout) source() {
-	if l.time.start != 1 || l.b[0]-'0' <= 9 || !l.has[pieceLevel] {
-		return
-	}
 	from := l.i
 	for from < len(l.b) && l.b[from] == ' ' {
 		from++

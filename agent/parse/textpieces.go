@@ -388,12 +388,12 @@ func (l *layout) sender() {
 	}
 	host := i + 1
 	hostEnd := wordEnd(b, host)
-	if hostEnd == host || hostEnd+1 >= len(b) || b[hostEnd] != ' ' || b[hostEnd-1] == ':' {
+	if hostEnd == host || hostEnd+1 >= len(b) || b[hostEnd] != ' ' || b[hostEnd-1] == ':' || b[hostEnd+1] == '[' {
 		return
 	}
 	process := hostEnd + 1
 	end := wordEnd(b, process)
-	if end >= len(b) && (end == process || b[end-1] != ':') || b[process] == '-' || b[process] == '[' {
+	if end >= len(b) && (end == process || b[end-1] != ':') || b[process] == '-' {
 		return
 	}
 	name, pid, pidEnd := l.processName(process, end)
@@ -507,7 +507,7 @@ func (l *layout) lookAhead() {
 				end++
 			}
 			v, exact := severityOf(b[i:end])
-			if l.has[pieceField] && l.time.shape == epoch && from < i {
+			if l.repeated && from < i {
 				l.addTrimmed(pieceField, from, i)
 				l.add(pieceLevel, i, end)
 				l.setLevel(v, exact)

@@ -13,6 +13,7 @@ type sighting struct {
 	parts
 	start, end int
 	quoted     bool // words of a sentence stand before it
+	unquoted   bool // set before: such a time is not looked for
 }
 
 // find looks for a time at or near the beginning of b. Before it may stand a
@@ -45,7 +46,7 @@ func (s *sighting) find(b []byte) bool {
 			}
 		}
 		n := before.add(b[i:limit])
-		if n == 0 {
+		if n == 0 || s.unquoted && before.plain > 0 {
 			return false
 		}
 		i += n
@@ -180,6 +181,6 @@ func BeginsEntry(line []byte) bool {
 	case c == 0xEF:
 		line = withoutBOM(line)
 	}
-	var s sighting
-	return s.find(line) && !s.quoted
+	s := sighting{unquoted: true}
+	return s.find(line)
 }

@@ -34,7 +34,7 @@ type Clocked interface {
 const (
 	sampleEntries = 50 // after which the choice is firm
 	threshold     = 60 // a format is chosen if it is that sure, in the mean
-	firstSure     = 80 // or that, as long as only few entries were seen
+	firstSure     = 70 // or that, as long as only few entries were seen
 	fewEntries    = 5
 	readWell      = 75 // what reading an entry without fault says about the format that was chosen
 )

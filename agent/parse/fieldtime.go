@@ -3,7 +3,6 @@ package parse
 import (
 	"bytes"
 	"strconv"
-	"time"
 
 	"shiplog/agent/envelope"
 )
@@ -26,7 +25,7 @@ func (f *fields) timestamp(v envelope.Value) (envelope.Value, bool) {
 	dst := append(f.e.Scratch(), '"')
 	dst, ok := appendEpoch(dst, text)
 	if !ok {
-		dst, ok = appendTime(dst[:1], text, f.o)
+		dst, ok = appendTime(dst[:1], text, &f.o.Options)
 	}
 	if !ok {
 		return envelope.Value{}, false
@@ -104,20 +103,7 @@ func shaped(b []byte, pattern string) bool {
 // 0000-00-00T00:00:00 make one.
 func possible(b []byte) bool {
 	y, m, d := two(b)*100+two(b[2:]), two(b[5:]), two(b[8:])
-	return m >= 1 && m <= 12 && d >= 1 && d <= daysIn(y, m) && two(b[11:]) < 24 && two(b[14:]) < 60 && two(b[17:]) <= 60
-}
-
-func daysIn(year, month int) int {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
+	return m >= 1 && m <= 12 && d >= 1 && d <= lengthOf(y, m) && two(b[11:]) < 24 && two(b[14:]) < 60 && two(b[17:]) <= 60
 }
 
 func two(b []byte) int { return int(b[0]-'0')*10 + int(b[1]-'0') }
@@ -207,128 +193,11 @@ func appendUTC(dst []byte, s int64) []byte {
 	return append(dst, text[:]...)
 }
 
-// appendTime appends a whole field that is a time in one of the usual layouts
-// as RFC 3339, its fraction digit for digit.
-func appendTime(dst, field []byte, o *settings) ([]byte, bool) {
-	var c clock
-	rest, ok := c.date(field)
-	if !ok || len(rest) < 8 || !shaped(rest[:8], "00:00:00") {
+// appendTime appends a whole field that is a time as RFC 3339.
+func appendTime(dst, field []byte, o *Options) ([]byte, bool) {
+	t, ok := parseTime(field, o)
+	if !ok {
 		return dst, false
 	}
-	copy(c.text[11:], rest[:8])
-	rest = rest[8:]
-	var fraction []byte
-	if len(rest) > 1 && (rest[0] == '.' || rest[0] == ',') {
-		n := countDigits(rest[1:])
-		if n == 0 {
-			return dst, false
-		}
-		fraction, rest = rest[1:1+n], rest[1+n:]
-	}
-	if c.yearless && len(rest) == 5 && shaped(rest, " 0000") { // Apache: the year stands last
-		copy(c.text[:], rest[1:])
-		c.yearless, rest = false, nil
-	}
-	if c.yearless {
-		c.year(o)
-	}
-	if !possible(c.text[:]) {
-		return dst, false
-	}
-	dst = append(dst, c.text[:]...)
-	if len(fraction) > 0 {
-		dst = append(append(dst, '.'), fraction...)
-	}
-	return c.appendZone(dst, rest, o)
-}
-
-// clock is a time while it is read, as 0000-00-00T00:00:00.
-type clock struct {
-	text     [19]byte
-	yearless bool
-}
-
-// date reads a date and what separates it from the time of day, which it
-// returns with what follows.
-func (c *clock) date(b []byte) ([]byte, bool) {
-	copy(c.text[:], "0000-00-00T")
-	switch {
-	case len(b) >= 19 && (shaped(b[:10], "0000-00-00") || shaped(b[:10], "0000/00/00")) && (b[10] == ' ' || b[10] == 'T'):
-		copy(c.text[:4], b)
-		copy(c.text[5:7], b[5:])
-		copy(c.text[8:10], b[8:])
-		return b[11:], true
-	case len(b) >= 20 && b[2] == '/' && b[6] == '/' && b[11] == ':' && shaped(b[:2], "00") && shaped(b[7:11], "0000"): // 02/Jan/2006:
-		copy(c.text[:4], b[7:])
-		copy(c.text[8:10], b)
-		return b[12:], c.month(b[3:6])
-	}
-	if len(b) > 4 && b[3] == ' ' && len(b) >= 19 && !c.month(b[:3]) { // a weekday
-		b = b[4:]
-	}
-	if len(b) < 15 || b[3] != ' ' || b[6] != ' ' || !c.month(b[:3]) || b[5]-'0' > 9 { // Jan _2
-		return nil, false
-	}
-	c.yearless = true
-	c.text[8], c.text[9] = b[4], b[5]
-	if b[4] == ' ' {
-		c.text[8] = '0'
-	}
-	return b[7:], c.text[8]-'0' <= 9
-}
-
-// month reads the English name of a month, short.
-func (c *clock) month(b []byte) bool {
-	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	for i := 0; i < len(names); i += 3 {
-		if string(b) == names[i:i+3] {
-			m := i/3 + 1
-			c.text[5], c.text[6] = byte('0'+m/10), byte('0'+m%10)
-			return true
-		}
-	}
-	return false
-}
-
-// year fills in the year that puts the time at most a day into the future.
-func (c *clock) year(o *settings) {
-	now := o.now().In(o.location())
-	y := now.Year()
-	limit := now.AddDate(0, 0, 1)
-	if t := time.Date(y, time.Month(two(c.text[5:])), two(c.text[8:]), two(c.text[11:]), two(c.text[14:]), 0, 0, o.location()); t.After(limit) {
-		y--
-	}
-	for i := 3; i >= 0; i-- {
-		c.text[i] = byte('0' + y%10)
-		y /= 10
-	}
-}
-
-// appendZone appends the offset that zone names, or the location's at that
-// time where it names none.
-func (c *clock) appendZone(dst, zone []byte, o *settings) ([]byte, bool) {
-	if len(zone) > 0 && zone[0] == ' ' {
-		zone = zone[1:]
-	}
-	switch {
-	case len(zone) == 0:
-		t := time.Date(two(c.text[:])*100+two(c.text[2:]), time.Month(two(c.text[5:])), two(c.text[8:]), two(c.text[11:]), two(c.text[14:]), two(c.text[17:]), 0, o.location())
-		return t.AppendFormat(dst, "Z07:00"), true
-	case string(zone) == "Z", string(zone) == "UTC", string(zone) == "GMT":
-		return append(dst, 'Z'), true
-	case zone[0] != '+' && zone[0] != '-':
-		return dst, false
-	}
-	digits := zone[1:]
-	switch {
-	case shaped(digits, "00:00"):
-		digits = zone[4:]
-	case shaped(digits, "0000"):
-		digits = zone[3:]
-	case shaped(digits, "00"):
-		return append(append(dst, zone...), ":00"...), true
-	default:
-		return dst, false
-	}
-	return append(append(append(dst, zone[:3]...), ':'), digits[:2]...), two(zone[1:]) < 24 && two(digits) < 60
+	return t.AppendRFC3339(dst), true
 }

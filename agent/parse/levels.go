@@ -1,5 +1,7 @@
 package parse
 
+import "shiplog/agent/envelope"
+
 // severity is how grave an entry is.
 type severity uint8
 
@@ -13,11 +15,14 @@ const (
 	severityFatal
 )
 
-// severityNames are what goes to params.level, as JSON.
-var severityNames = [...][]byte{nil, []byte(`"trace"`), []byte(`"debug"`), []byte(`"info"`), []byte(`"warn"`), []byte(`"error"`), []byte(`"fatal"`)} //nolint:gochecknoglobals // a constant table
+// levelValues are what goes to params.level.
+var levelValues = [...]envelope.Value{ //nolint:gochecknoglobals // a constant table
+	severityTrace: ours(`"trace"`), severityDebug: ours(`"debug"`), severityInfo: ours(`"info"`),
+	severityWarn: ours(`"warn"`), severityError: ours(`"error"`), severityFatal: ours(`"fatal"`),
+}
 
 // longestSeverity is the length of the longest of the words.
-const longestSeverity = len("information")
+const longestSeverity = len("informational")
 
 // severityOf returns the level that a word names, in any letters. exact says that
 // the word is only a spelling of it, else it says more (notice, severe).
@@ -33,7 +38,7 @@ func severityOf(word []byte) (l severity, exact bool) {
 		folded[i] = c
 	}
 	switch string(folded[:len(word)]) {
-	case "info", "inf", "information":
+	case "info", "inf", "information", "informational":
 		return severityInfo, true
 	case "warn", "warning", "wrn":
 		return severityWarn, true
@@ -49,11 +54,11 @@ func severityOf(word []byte) (l severity, exact bool) {
 		return severityInfo, false
 	case "severe":
 		return severityError, false
-	case "crit", "critical", "emerg", "emergency", "alert", "panic":
+	case "crit", "critical", "emerg", "emergency", "alert", "panic", "dpanic":
 		return severityFatal, false
 	case "fine", "config":
 		return severityDebug, false
-	case "finer", "finest", "verbose":
+	case "finer", "finest", "verbose", "silly":
 		return severityTrace, false
 	}
 	return noSeverity, false

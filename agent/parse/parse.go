@@ -139,20 +139,6 @@ type target struct {
 	key   envelope.Value
 }
 
-func (o *settings) location() *time.Location {
-	if o.Location == nil {
-		return time.Local
-	}
-	return o.Location
-}
-
-func (o *settings) now() time.Time {
-	if o.Now == nil {
-		return time.Now()
-	}
-	return o.Now()
-}
-
 // Why an entry did not parse.
 var (
 	ErrNotObject   = errors.New("not an object")

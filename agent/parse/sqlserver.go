@@ -31,11 +31,11 @@ func (p sqlServer) Parse(entry []byte, e *envelope.Envelope) error {
 	f.add([]byte("timestamp"), keyTimestamp, textBytes(l.time))
 	switch l.mark {
 	case '!':
-		f.give(atLevel, rankExact, levelError)
+		f.give(atLevel, rankExact, levelValues[severityError])
 	case '+':
-		f.give(atLevel, rankExact, levelWarn)
+		f.give(atLevel, rankExact, levelValues[severityWarn])
 	case '?':
-		f.give(atLevel, rankExact, levelInfo)
+		f.give(atLevel, rankExact, levelValues[severityInfo])
 	}
 	f.named(keyCode, l.code)
 	f.text(keyProcess, l.process)

@@ -9,16 +9,12 @@ import (
 
 // The members of params that the format text fills, as JSON.
 var pieceKeys = [pieceKinds]envelope.Value{ //nolint:gochecknoglobals // a constant table
-	pieceTime: jsonKey(`"timestamp"`), pieceLevel: jsonKey(`"level"`), piecePriority: jsonKey(`"pri"`), piecePrefix: jsonKey(`"prefix"`), pieceHost: jsonKey(`"hostname"`),
-	pieceProcess: jsonKey(`"process"`), piecePID: jsonKey(`"pid"`), pieceThread: jsonKey(`"thread"`), pieceLogger: jsonKey(`"logger"`), pieceField: jsonKey(`"fields"`),
+	pieceTime: ours(`"timestamp"`), pieceLevel: ours(`"level"`), piecePriority: ours(`"pri"`), piecePrefix: ours(`"prefix"`), pieceHost: ours(`"hostname"`),
+	pieceProcess: ours(`"process"`), piecePID: ours(`"pid"`), pieceThread: ours(`"thread"`), pieceLogger: ours(`"logger"`), pieceField: ours(`"fields"`),
 }
 
 // textSeverity is for the word that stood for the level, where it says more.
-var textSeverity = jsonKey(`"severity"`) //nolint:gochecknoglobals // a constant
-
-func jsonKey(json string) envelope.Value {
-	return envelope.Value{Kind: envelope.JSON, Bytes: []byte(json)}
-}
+var textSeverity = ours(`"severity"`) //nolint:gochecknoglobals // a constant
 
 // textFormat reads plain lines: see the package comment.
 type textFormat struct{ o *Options }
@@ -162,7 +158,7 @@ func (p *textParser) fill(e *envelope.Envelope) {
 		e.Params = append(e.Params, envelope.Member{Key: pieceKeys[piece.kind], Value: v})
 	}
 	if l.level != noSeverity && !levelled {
-		e.Params = append(e.Params, envelope.Member{Key: pieceKeys[pieceLevel], Value: envelope.Value{Kind: envelope.JSON, Bytes: severityNames[l.level]}})
+		e.Params = append(e.Params, envelope.Member{Key: pieceKeys[pieceLevel], Value: levelValues[l.level]})
 	}
 	if l.has[pieceField] {
 		p.addFields(e)
@@ -171,7 +167,7 @@ func (p *textParser) fill(e *envelope.Envelope) {
 
 func (p *textParser) addLevel(e *envelope.Envelope, word envelope.Value) {
 	l := &p.layout
-	e.Params = append(e.Params, envelope.Member{Key: pieceKeys[pieceLevel], Value: envelope.Value{Kind: envelope.JSON, Bytes: severityNames[l.level]}})
+	e.Params = append(e.Params, envelope.Member{Key: pieceKeys[pieceLevel], Value: levelValues[l.level]})
 	if !l.exact {
 		e.Params = append(e.Params, envelope.Member{Key: textSeverity, Value: word})
 	}

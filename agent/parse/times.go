@@ -76,11 +76,14 @@ const (
 )
 
 // ParseTime reads a whole field that is a time, in any layout that the format
-// text recognises; blanks, brackets and quotes around it do not count. It keeps
-// nothing of earlier fields, so that a date like 03/04/2026 is read by o alone.
-// Digits of the result may alias b.
-func ParseTime(b []byte, o Options) (Time, bool) {
-	r := newTimeReader(&o)
+// text recognises; blanks, brackets and quotes around it do not count. A time of
+// the day alone is none: its date is likely to be another field. It keeps nothing
+// of earlier fields, so that a date like 03/04/2026 is read by o alone. Digits of
+// the result may alias b.
+func ParseTime(b []byte, o Options) (Time, bool) { return parseTime(b, &o) }
+
+func parseTime(b []byte, o *Options) (Time, bool) {
+	r := newTimeReader(o)
 	return r.field(b)
 }
 
@@ -132,7 +135,7 @@ func (r *timeReader) field(b []byte) (Time, bool) {
 	}
 	var p parts
 	n, ok := p.read(b)
-	if !ok {
+	if !ok || p.shape == noDate {
 		return Time{}, false
 	}
 	for _, c := range b[n:] {

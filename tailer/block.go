@@ -40,12 +40,15 @@ const (
 	Truncated Flags = 1 << iota
 	// Partial marks an entry that no newline ended.
 	Partial
+	// Split marks an entry that a limit ended: the next goes on where it stops.
+	Split
 )
 
-// Entry is one line of a file: the raw bytes [Start,End), newline included.
+// Entry is one line of a file, or several that belong together: the raw bytes
+// [Start,End), newlines included.
 type Entry struct {
 	Start, End int64
-	Data       []byte // without the newline; valid until Block.Release
+	Data       []byte // UTF-8, if its encoding is known; \n between lines, none at the end; valid until Block.Release
 	Flags      Flags
 }
 
@@ -62,11 +65,14 @@ type Block struct {
 	Entries []Entry
 	Head    Mark // of the file's beginning, as far as it was known when the block was read
 	Seen    int64
+	Invalid int // how often bytes of the entries were no text in their encoding, and became U+FFFD; not counted in UTF-8
 	// Volatile says that the source has no past to return to (a named pipe):
 	// there is nothing to checkpoint.
 	Volatile bool
 
 	mem  []byte // raw bytes, from offset base
+	text []byte // what entries hold that is not in mem as it stands
+	full int64  // bytes of earlier memory like text, which entries still refer to
 	base int64
 	end  Mark // of the bytes before End
 	pool *blockPool
@@ -88,7 +94,16 @@ func (b *Block) Tail(offset int64) Mark {
 
 // Memory returns the bytes of memory that the block holds.
 func (b *Block) Memory() int64 {
-	return int64(cap(b.mem)) + int64(cap(b.Entries))*entrySize
+	return int64(cap(b.mem)) + int64(cap(b.text)) + b.full + int64(cap(b.Entries))*entrySize
+}
+
+// room makes room for n more bytes of text. What was written before stays where
+// it is, since entries refer to it.
+func (b *Block) room(n int) {
+	if cap(b.text)-len(b.text) < n {
+		b.full += int64(cap(b.text))
+		b.text = make([]byte, 0, max(n, cap(b.mem)))
+	}
 }
 
 // entrySize is the size of an Entry in memory on 64-bit machines.
@@ -138,9 +153,12 @@ func (p *blockPool) get(size int) *Block {
 }
 
 func (p *blockPool) put(b *Block) {
-	mem, entries := b.mem, b.Entries
+	mem, text, entries := b.mem, b.text, b.Entries
 	clear(entries)
 	*b = Block{mem: mem[:0], Entries: entries[:0], pool: p}
+	if cap(text) <= cap(mem) {
+		b.text = text[:0]
+	}
 	// A block that grew for one long line, or holds very many short ones, is
 	// left to the garbage collector: the pool must not keep the exception.
 	if i := slices.Index(p.sizes, cap(mem)); i >= 0 && cap(entries) <= 16+cap(mem)/16 {

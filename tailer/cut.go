@@ -26,17 +26,18 @@ func cut(dst []Entry, data []byte, base int64, limit int) ([]Entry, int) {
 	}
 }
 
-func indexNewline(b []byte) int { return bytes.IndexByte(b, '\n') }
-
 // appendLine appends one line, its newline already taken off, unless it is
 // blank.
 func appendLine(dst []Entry, line []byte, start, end int64, limit int, flags Flags, nul bool) []Entry {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
+	line = withoutReturn(withoutMark(line, start))
 	if nul {
-		line = withoutNULRuns(line)
+		line = withoutNULRuns(nil, line)
 	}
+	return appendText(dst, line, start, end, limit, flags)
+}
+
+// appendText is appendLine for what is left of a line that has been decoded.
+func appendText(dst []Entry, line []byte, start, end int64, limit int, flags Flags) []Entry {
 	if flags&Truncated == 0 && blank(line) {
 		return dst
 	}
@@ -45,6 +46,14 @@ func appendLine(dst []Entry, line []byte, start, end int64, limit int, flags Fla
 		flags |= Truncated
 	}
 	return append(dst, Entry{Start: start, End: end, Data: line, Flags: flags})
+}
+
+// withoutReturn takes the carriage return off the end of a line.
+func withoutReturn(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
 }
 
 // blank reports whether nothing but white space is in line.
@@ -71,12 +80,16 @@ func runeBoundary(line []byte, limit int) int {
 // withoutNULRuns takes out runs of two and more NUL bytes: the mark of a
 // crashed host, or of a writer that allocates before it writes. A single NUL is
 // kept, as somebody's data. line itself is not changed, since its raw bytes
-// still have to prove the file's identity.
-func withoutNULRuns(line []byte) []byte {
+// still have to prove the file's identity: what is left of it is appended to
+// dst.
+func withoutNULRuns(dst, line []byte) []byte {
 	if !bytes.Contains(line, []byte{0, 0}) {
 		return line
 	}
-	out := make([]byte, 0, len(line))
+	if dst == nil {
+		dst = make([]byte, 0, len(line))
+	}
+	before := len(dst)
 	for i := 0; i < len(line); {
 		j := i
 		for j < len(line) && line[j] == 0 {
@@ -84,13 +97,13 @@ func withoutNULRuns(line []byte) []byte {
 		}
 		switch j - i {
 		case 0:
-			out = append(out, line[i])
+			dst = append(dst, line[i])
 			i++
 			continue
 		case 1:
-			out = append(out, 0)
+			dst = append(dst, 0)
 		}
 		i = j
 	}
-	return out
+	return dst[before:]
 }

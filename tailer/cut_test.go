@@ -143,7 +143,7 @@ func readFile(t testing.TB, path string, text []byte, split, block, limit int) [
 	}
 	defer f.Close()
 	r := &recorder{t: t, raw: text}
-	rd := &reader{pool: newBlockPool(block), handle: r.block}
+	rd := &reader{pool: newBlockPool(block), handle: r.block, forms: []form{{codec: utf8Codec}}}
 	fi, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestLines(t *testing.T) {
 		want := reference(text, 40)
 		for name, in := range map[string]io.Reader{"a byte at a time": iotest.OneByteReader(bytes.NewReader(text)), "error with the last": iotest.DataErrReader(bytes.NewReader(text))} {
 			var got []Entry
-			err := Lines(in, 40, func(e Entry) error {
+			err := Lines(in, Input{MaxLineBytes: 40}, func(e Entry) error {
 				e.Data = append([]byte(nil), e.Data...)
 				got = append(got, e)
 				return nil
@@ -252,10 +252,10 @@ func TestLines(t *testing.T) {
 			}
 		}
 	})
-	if err := Lines(iotest.ErrReader(broken), 40, nil); !errors.Is(err, broken) {
+	if err := Lines(iotest.ErrReader(broken), Input{}, nil); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
-	if err := Lines(strings.NewReader("a\n"), 40, func(Entry) error { return broken }); !errors.Is(err, broken) {
+	if err := Lines(strings.NewReader("a\n"), Input{}, func(Entry) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -306,7 +306,7 @@ func BenchmarkTurn(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rd := &reader{pool: newBlockPool(256 << 10), handle: func(_ context.Context, bl *Block) error { bl.Release(); return nil }}
+	rd := &reader{pool: newBlockPool(256 << 10), handle: func(_ context.Context, bl *Block) error { bl.Release(); return nil }, forms: []form{{codec: utf8Codec}}}
 	b.ReportAllocs()
 	b.SetBytes(fi.Size())
 	for b.Loop() {

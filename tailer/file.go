@@ -38,6 +38,7 @@ type file struct {
 	fault    error // why it cannot be read
 	retry    time.Duration
 	cuts     int64
+	invalid  int64
 }
 
 // partialWait is how long the last line of a rotated file, not ended by a

@@ -5,59 +5,25 @@ import (
 	"io"
 )
 
-// Lines cuts a stream into entries as Run cuts a file, and gives each to fn. A
-// last line without a newline counts. Entry.Data is valid until fn returns. It
-// ends with the stream, with fn's error, or with the stream's.
-func Lines(r io.Reader, limit int, fn func(Entry) error) error {
-	buf := make([]byte, 0, 256<<10)
-	var base int64 // offset of buf[0]
-	var long *Entry
-	var entries []Entry
+// Lines cuts a stream into entries as Run cuts a file of that input, of which
+// only what concerns lines matters: MaxLineBytes, Encoding, Joiner and its
+// limits. It gives each entry to fn. A last line without a newline counts.
+// Entry.Data is valid until fn returns. Lines ends with the stream, with fn's
+// error, or with the stream's.
+func Lines(r io.Reader, in Input, fn func(Entry) error) error {
+	in.fill()
+	f, err := newForm(&in)
+	if err != nil {
+		return err
+	}
+	s := &stream{g: gatherer{form: &f, limit: in.MaxLineBytes}, buf: make([]byte, 0, 256<<10), fn: fn}
 	for {
-		if len(buf) == cap(buf) { // a line that is longer than all the room
-			grown := make([]byte, len(buf), 2*cap(buf))
-			copy(grown, buf)
-			buf = grown
+		s.grow()
+		n, err := r.Read(s.buf[len(s.buf):cap(s.buf)])
+		s.buf = s.buf[:len(s.buf)+n]
+		if ferr := s.take(err != nil); ferr != nil {
+			return ferr
 		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		data := buf
-		if long != nil { // streaming past the rest of a line
-			i := indexNewline(data)
-			long.End = base + int64(len(data))
-			if i >= 0 {
-				long.End = base + int64(i) + 1
-			}
-			if i < 0 && err == nil {
-				base, buf = long.End, buf[:0]
-				continue
-			}
-			data = data[long.End-base:]
-			if ferr := fn(*long); ferr != nil {
-				return ferr
-			}
-			base, long = long.End, nil
-		}
-		var done int
-		entries, done = cut(entries[:0], data, base, limit)
-		rest := data[done:]
-		switch {
-		case err != nil && len(rest) > 0:
-			entries = appendLine(entries, rest, base+int64(done), base+int64(len(data)), limit, Partial, true)
-			rest = nil
-		case len(rest) > limit:
-			if one := appendLine(nil, rest, base+int64(done), 0, limit, Truncated, true); len(one) == 1 {
-				one[0].Data = append([]byte(nil), one[0].Data...)
-				long, rest = &one[0], nil
-			}
-		}
-		for _, e := range entries {
-			if ferr := fn(e); ferr != nil {
-				return ferr
-			}
-		}
-		base += int64(len(data) - len(rest))
-		buf = append(buf[:0], rest...)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -65,4 +31,90 @@ func Lines(r io.Reader, limit int, fn func(Entry) error) error {
 			return err
 		}
 	}
+}
+
+// stream is what Lines knows of its stream.
+type stream struct {
+	g    gatherer
+	buf  []byte // from offset base on; the open entry begins there
+	base int64
+	long *Entry // a line that is longer than may be kept, and has not ended yet
+	fn   func(Entry) error
+}
+
+// grow makes room to read into.
+func (s *stream) grow() {
+	if len(s.buf) < cap(s.buf) {
+		return
+	}
+	grown := make([]byte, len(s.buf), 2*cap(s.buf)) // an entry that is longer than all the room
+	copy(grown, s.buf)
+	s.buf = grown
+}
+
+// take deals with what is in the buffer. last says that it is the end.
+func (s *stream) take(last bool) error {
+	if s.g.dec == nil {
+		c := s.g.codec
+		if c == nil {
+			if c = recognise(s.buf, last); c == nil {
+				return nil
+			}
+			if c == utf8Codec {
+				c = s.g.otherwise
+			}
+		}
+		s.g.dec = newDecoder(c)
+	}
+	if s.long != nil && !s.endLong(last) {
+		return nil
+	}
+	b := &Block{}
+	if s.long != nil {
+		b.Entries, s.long = append(b.Entries, *s.long), nil
+	}
+	s.g.b, s.g.first = b, nil
+	s.g.cutBlock(s.buf, s.base, last)
+	if rest := s.buf[s.g.e.seen-s.base:]; len(rest) > s.g.room() {
+		s.beginLong(rest)
+	}
+	for _, e := range b.Entries {
+		if err := s.fn(e); err != nil {
+			return err
+		}
+	}
+	s.drop(s.g.done())
+	return nil
+}
+
+// beginLong keeps as much as may be kept of a line whose end is not there yet.
+func (s *stream) beginLong(rest []byte) {
+	s.g.line(s.buf, s.base, int(s.g.e.seen-s.base), len(s.buf), len(s.buf), Truncated)
+	entries := s.g.b.Entries
+	long := entries[len(entries)-1]
+	long.Data = append([]byte(nil), long.Data...)
+	s.g.b.Entries, s.long = entries[:len(entries)-1], &long
+}
+
+// endLong looks for the end of that line, and reports whether it is there.
+func (s *stream) endLong(last bool) bool {
+	_, end := s.g.dec.newline(s.buf, s.base)
+	if end < 0 && !last {
+		s.drop(s.base + int64(len(s.buf)-s.g.dec.width+1)) // the last byte may be half of a newline
+		return false
+	}
+	if end < 0 {
+		end = len(s.buf)
+	}
+	s.long.End = s.base + int64(end)
+	s.drop(s.long.End)
+	return true
+}
+
+// drop takes what lies before offset out of the buffer.
+func (s *stream) drop(offset int64) {
+	n := max(0, int(offset-s.base))
+	s.buf = s.buf[:copy(s.buf, s.buf[n:])]
+	s.base += int64(n)
+	s.g.e.seen = max(s.g.e.seen, s.base)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -15,9 +14,10 @@ import (
 // acknowledged when the agent dies is gone, and its offsets count from the
 // start of the reading.
 type pipe struct {
-	src  source
-	stop context.CancelFunc
-	done sync.WaitGroup
+	src      source
+	skipping bool // the rest of a line that was longer than the limit
+	stop     context.CancelFunc
+	done     sync.WaitGroup
 }
 
 // pipeRetry is the time between two attempts at opening or reading a pipe.
@@ -81,18 +81,27 @@ func (t *Tailer) drainPipe(ctx context.Context, p *pipe) error {
 }
 
 // readPipe hands over what comes, a block for each read.
-func (t *Tailer) readPipe(ctx context.Context, p *pipe, f io.Reader) error {
+func (t *Tailer) readPipe(ctx context.Context, p *pipe, f *os.File) error {
 	buf := make([]byte, 0, t.o.BlockBytes)
-	skipping := false // the rest of a line that was longer than the limit
+	wait := t.o.Inputs[p.src.input].JoinWait
 	for {
 		if len(buf) == cap(buf) {
 			grown := make([]byte, len(buf), 2*cap(buf))
 			copy(grown, buf)
 			buf = grown
 		}
+		if p.src.gathering.open.lines > 0 { // it is complete when nothing comes for a while
+			if err := f.SetReadDeadline(time.Now().Add(wait)); err != nil {
+				return err
+			}
+			if ctx.Err() != nil { // whose own deadline this may have replaced
+				return nil
+			}
+		}
 		n, err := f.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		rest, herr := t.handPipe(ctx, p, buf, &skipping)
+		quiet := errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil
+		rest, herr := t.handPipe(ctx, p, buf, quiet)
 		if herr != nil {
 			return herr
 		}
@@ -100,42 +109,69 @@ func (t *Tailer) readPipe(ctx context.Context, p *pipe, f io.Reader) error {
 		if cap(buf) > t.o.BlockBytes && len(buf) < t.o.BlockBytes/2 {
 			buf = append(make([]byte, 0, t.o.BlockBytes), buf...)
 		}
-		if err != nil {
+		if err != nil && !quiet {
 			return fmt.Errorf("read %s: %w", p.src.path, err)
+		}
+		if err := f.SetReadDeadline(time.Time{}); err != nil || ctx.Err() != nil {
+			return err
 		}
 	}
 }
 
-// handPipe hands over the lines in buf and returns what is left of it.
-func (t *Tailer) handPipe(ctx context.Context, p *pipe, buf []byte, skipping *bool) ([]byte, error) {
+// handPipe hands over the entries in buf and returns what is left of it. quiet
+// says that no more of the open entry came.
+func (t *Tailer) handPipe(ctx context.Context, p *pipe, buf []byte, quiet bool) ([]byte, error) {
 	s := &p.src
+	if s.gathering.decoder == nil && !p.recognise(t.reader.form(s), buf) {
+		return buf, nil
+	}
+	if p.skipping { // the rest of a line that was longer than the limit
+		_, end := s.gathering.decoder.newline(buf, s.off)
+		if end < 0 {
+			end = len(buf) - s.gathering.decoder.width + 1 // the last byte may be half of a newline
+			s.off += int64(end)
+			return buf[end:], nil
+		}
+		p.skipping = false
+		buf = buf[end:]
+		s.off += int64(end)
+	}
 	b := &Block{File: s.id, Stream: s.stream, Input: s.input, Origin: s.origin, Path: s.path, Start: s.off, Volatile: true, base: s.off}
 	b.mem = append([]byte(nil), buf...)
-	data := b.mem
-	if *skipping {
-		i := indexNewline(data)
-		if i < 0 {
-			s.off += int64(len(data))
-			return nil, nil
-		}
-		*skipping = false
-		data = data[i+1:]
-		s.off += int64(i) + 1
+	g := t.reader.gatherer(s)
+	g.b = b
+	g.cutBlock(b.mem, s.off, false)
+	if rest := b.mem[g.e.seen-s.off:]; len(rest) > g.room() {
+		g.line(b.mem, s.off, len(b.mem)-len(rest), len(b.mem), len(b.mem), Truncated)
+		p.skipping = true
+	} else if quiet {
+		g.emit(b.mem, s.off)
 	}
-	var done int
-	b.Entries, done = cut(b.Entries, data, s.off, s.limit)
-	if rest := data[done:]; len(rest) > s.limit {
-		b.Entries = appendLine(b.Entries, rest, s.off+int64(done), s.off+int64(len(data)), s.limit, Truncated, true)
-		done, *skipping = len(data), true
-	}
-	s.off += int64(done)
+	rest := b.mem[g.done()-s.off:]
+	s.off, s.gathering.open = g.done(), g.e
 	b.End = s.off
 	if len(b.Entries) > 0 {
 		if err := t.reader.handle(ctx, b); err != nil {
 			return nil, err
 		}
 	}
-	return data[done:], nil
+	return rest, nil
+}
+
+// recognise finds out what the pipe's text is encoded in. It is false where more
+// has to come.
+func (p *pipe) recognise(f *form, buf []byte) bool {
+	c := f.codec
+	if c == nil {
+		if c = recognise(buf, false); c == nil {
+			return false
+		}
+		if c == utf8Codec {
+			c = f.otherwise
+		}
+	}
+	p.src.gathering.decoder = newDecoder(c)
+	return true
 }
 
 func (t *Tailer) postPipe(p *pipe, state, reason string) {

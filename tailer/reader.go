@@ -35,6 +35,7 @@ type outcome struct {
 	links   int
 	read    int64 // bytes handed over
 	cut     int   // entries that were cut to the limit
+	invalid int   // what was no text in the file's encoding
 	placed  bool  // fromEnd was carried out
 }
 
@@ -43,6 +44,7 @@ type outcome struct {
 type reader struct {
 	pool   *blockPool
 	handle Handler
+	forms  []form // by input
 }
 
 // turn reads at most one block of s and hands it over. final says that the
@@ -53,6 +55,7 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 		if o.verdict, o.err = s.open(); o.err != nil || o.verdict != same {
 			return o
 		}
+		s.restart()
 	}
 	fi, err := s.f.Stat()
 	if err != nil {
@@ -61,6 +64,9 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 	}
 	o.size, o.mtime, o.links = fi.Size(), fi.ModTime(), links(fi)
 	if s.fromEnd {
+		if _, o.err = r.recognise(s, o.size, true); o.err != nil {
+			return o
+		}
 		o.err = s.seekEnd(o.size)
 		o.placed = o.err == nil
 		return o
@@ -84,11 +90,22 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 
 // read is turn for a source that has something to read.
 func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
-	if !final && s.dry == o.size && s.stillNUL() {
-		return // looked through before, and nothing has come
+	if ok, err := r.recognise(s, o.size, final); !ok {
+		o.err = err
+		return
 	}
-	if s.searched-s.off > int64(r.pool.size)/2 {
-		r.long(ctx, s, final, o)
+	flush := s.gathering.flush
+	s.gathering.flush = false
+	if s.dry == o.size && s.stillNUL() { // looked through before, and nothing has come
+		if !final && !flush {
+			return
+		}
+	} else {
+		s.gathering.heard, flush = time.Now().UnixNano(), false
+	}
+	g := r.gatherer(s)
+	if s.far(r.pool.size) {
+		r.long(ctx, s, g, final, flush, o)
 		return
 	}
 	b := r.pool.get(int(min(int64(r.pool.size), int64(len(s.tail))+o.size-s.off+growth)))
@@ -97,57 +114,122 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 		b.Release()
 		return
 	}
-	var done int
-	b.Entries, done = cut(b.Entries, data, s.off, s.limit)
-	if done == 0 && !eof && len(data) >= r.pool.size/2 { // no newline in a whole block
-		s.searched = s.off + int64(searchable(data))
-		b.Release()
-		r.long(ctx, s, final, o)
-		return
+	g.b = b
+	g.cutBlock(data, s.off, eof && final)
+	if eof && flush && s.off+int64(len(data)) == s.dry {
+		g.emit(data, s.off)
 	}
-	if eof && final && done < len(data) {
-		b.Entries = appendLine(b.Entries, data[done:], s.off+int64(done), s.off+int64(len(data)), s.limit, Partial, true)
-		done = len(data)
+	done, seen := g.done(), g.e.seen
+	rest := data[seen-s.off:]
+	searched := seen + int64(s.gathering.decoder.searchable(rest, seen)) // now: once handed over, the block is no longer ours
+	if done == s.off && !eof && len(data) >= r.pool.size/2 {             // no end in a whole block
+		b.Release()
+		s.gathering.open, s.searched = g.e, searched
+		r.long(ctx, s, g, final, flush, o)
+		return
 	}
 	o.more = !eof
-	rest := int64(len(data) - done)
-	searched := int64(searchable(data[done:])) // now: once handed over, the block is no longer ours
-	if done == 0 {
+	end := s.off + int64(len(data))
+	if done == s.off {
 		b.Release()
-	} else if !r.hand(ctx, s, b, s.off+int64(done), o) {
+	} else if !r.hand(ctx, s, b, done, o) {
 		return
 	}
+	s.gathering.open = g.e
 	if eof {
-		s.searched, s.dry = s.off+searched, s.off+rest
+		s.searched, s.dry = searched, end
 	}
+}
+
+// farOpen is how long an open entry may become before only what comes to it is
+// read: what was looked at need not be read again at each turn.
+const farOpen = 16 << 10
+
+// far reports whether what is open fits no block, or is too long to be read at
+// each turn.
+func (s *source) far(block int) bool {
+	if e := &s.gathering.open; e.lines > 0 && e.seen-s.off > int64(min(block/2, farOpen)) {
+		return true
+	}
+	return s.searched-s.off > int64(block)/2
+}
+
+// restart forgets what was looked at and not handed over: the source was
+// closed, and may hold something else after its offset.
+func (s *source) restart() {
+	s.gathering.open, s.searched, s.dry = openEntry{}, s.off, 0
+}
+
+// gatherer returns what makes entries of the source's lines; its block is still
+// to be set.
+func (r *reader) gatherer(s *source) *gatherer {
+	g := &gatherer{form: r.form(s), dec: s.gathering.decoder, limit: s.limit, e: s.gathering.open}
+	if g.e.lines == 0 {
+		g.e.seen = s.off
+	}
+	return g
+}
+
+// form returns how the source's lines become entries.
+func (r *reader) form(s *source) *form { return &r.forms[s.input] }
+
+// recognise finds out what the source is encoded in. It is false where there is
+// not enough of it yet.
+func (r *reader) recognise(s *source, size int64, final bool) (bool, error) {
+	if s.gathering.decoder != nil {
+		return true, nil
+	}
+	f := r.form(s)
+	c := f.codec
+	if c == nil {
+		b := make([]byte, min(size, sniffMax))
+		n, err := s.f.ReadAt(b, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		if c = recognise(b[:n], final); c == nil {
+			return false, nil
+		}
+		if c == utf8Codec {
+			c = f.otherwise
+		}
+	}
+	s.gathering.decoder = newDecoder(c)
+	return true, nil
 }
 
 // searchable returns how much of an unfinished line need not be looked at
-// again. NUL bytes must be: a writer that allocates first will write over them.
-func searchable(rest []byte) int {
-	if i := bytes.IndexByte(rest, 0); i >= 0 {
+// again. NUL characters must be: a writer that allocates first will write over
+// them.
+func (c *codec) searchable(rest []byte, base int64) int {
+	if i := c.firstNUL(rest, base); i >= 0 {
 		return i
 	}
-	return len(rest)
+	return max(0, len(rest)-c.width+1) // the rest may be half of a newline
 }
 
-// stillNUL reports whether the byte at which the search ended is as it was.
+// stillNUL reports whether the character at which the search ended is as it was.
 func (s *source) stillNUL() bool {
 	if s.searched >= s.dry {
 		return true
 	}
-	var c [1]byte
-	n, _ := s.f.ReadAt(c[:], s.searched)
-	return n == 1 && c[0] == 0
+	c := make([]byte, s.gathering.decoder.width)
+	n, _ := s.f.ReadAt(c, s.searched)
+	return n < len(c) || s.gathering.decoder.firstNUL(c, s.searched) == 0
 }
 
 // fill reads into b from just before the source's offset, compares what is
 // there with what was, and returns the bytes from the offset on. It returns nil
 // and sets o where there is nothing to go on with.
 func (r *reader) fill(s *source, b *Block, o *outcome) (data []byte, eof bool) {
+	return r.fillUpTo(s, b, cap(b.mem), o)
+}
+
+// fillUpTo is fill for so many bytes at most, those before the offset included.
+func (r *reader) fillUpTo(s *source, b *Block, most int, o *outcome) (data []byte, eof bool) {
 	before := len(s.tail)
 	b.base = s.off - int64(before)
-	n, err := s.f.ReadAt(b.mem[:cap(b.mem)], b.base)
+	n, err := s.f.ReadAt(b.mem[:most], b.base)
 	b.mem = b.mem[:n]
 	if n < before || !bytes.Equal(b.mem[:before], s.tail) {
 		if err == nil || errors.Is(err, io.EOF) {
@@ -192,10 +274,12 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 			o.cut++
 		}
 	}
+	o.invalid += b.Invalid
 	// The source moves first: once handed over, the block is no longer ours.
 	// A refused block ends the run, so that the position no longer counts.
 	start := s.off
 	s.advance(end, before)
+	s.gathering.open = openEntry{}
 	if err := r.handle(ctx, b); err != nil {
 		b.Release()
 		o.err, o.ended = err, true
@@ -203,127 +287,4 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 	}
 	o.read += end - start
 	return true
-}
-
-// long deals with a line that does not fit a block: it looks for its end
-// without keeping it, then reads as much of it as an entry may hold.
-func (r *reader) long(ctx context.Context, s *source, final bool, o *outcome) {
-	end, found, err := r.search(s, o.size)
-	if err != nil {
-		o.err = err
-		return
-	}
-	if !found {
-		if s.searched < o.size && s.dry != o.size {
-			o.more = true
-			return
-		}
-		if !final {
-			return
-		}
-		if s.dry > o.size { // it grows: not finished after all
-			o.more = true
-			return
-		}
-		end = o.size
-	}
-	// A run of NUL bytes before the text is dealt with by itself, so that it
-	// takes nothing of the text's room.
-	if text, err := s.skipNUL(end); err != nil || text-s.off >= 2 {
-		if o.err = err; err == nil {
-			b := r.pool.get(1)
-			b.base = s.off
-			o.more = r.hand(ctx, s, b, text, o)
-		}
-		return
-	}
-	r.longLine(ctx, s, end, found, o)
-}
-
-// longLine hands over the line [s.off,end), of which the last byte is a newline
-// if newline says so.
-func (r *reader) longLine(ctx context.Context, s *source, end int64, newline bool, o *outcome) {
-	const slack = 4 // to see whether the cut would split a rune, and CR LF
-	room := int(min(end-s.off, int64(s.limit)+slack))
-	b := r.pool.get(len(s.tail) + room)
-	b.mem = b.mem[:0:min(cap(b.mem), len(s.tail)+room)]
-	data, _ := r.fill(s, b, o)
-	if data == nil {
-		b.Release()
-		return
-	}
-	line, flags := data, Flags(0)
-	whole := int64(len(data)) == end-s.off
-	switch nul := bytes.Index(data, []byte{0, 0}); {
-	case whole && newline:
-		line = data[:len(data)-1]
-	case whole:
-		flags = Partial
-	case nul > 0: // a crash cut the line here; what follows the NULs is another
-		end, line, flags = s.off+int64(nul), data[:nul], Partial
-	default:
-		flags = Truncated
-		if !newline {
-			flags |= Partial
-		}
-		line = data[:min(len(data), s.limit+1)]
-	}
-	b.Entries = appendLine(b.Entries, line, s.off, end, s.limit, flags, true)
-	o.more = r.hand(ctx, s, b, end, o)
-}
-
-// search looks for the newline that ends the line at s.off, from s.searched on,
-// and returns the offset after it.
-func (r *reader) search(s *source, size int64) (end int64, found bool, err error) {
-	b := r.pool.get(r.pool.size)
-	defer b.Release()
-	stop := s.searched + searchPerTurn
-	nul := int64(-1)
-	for at := s.searched; ; {
-		n, err := s.f.ReadAt(b.mem[:cap(b.mem)], at)
-		data := b.mem[:n]
-		if i := bytes.IndexByte(data, '\n'); i >= 0 {
-			return at + int64(i) + 1, true, nil
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, false, err
-		}
-		if i := bytes.IndexByte(data, 0); i >= 0 && nul < 0 {
-			nul = at + int64(i)
-		}
-		at += int64(n)
-		// NUL bytes have to be searched to their end in one go, since the next
-		// search begins at the first of them again.
-		if err != nil || (at >= stop && nul < 0) {
-			s.searched = at
-			if nul >= 0 {
-				s.searched = nul
-			}
-			if err != nil {
-				s.dry = max(size, at)
-			}
-			return 0, false, nil
-		}
-	}
-}
-
-// skipNUL returns where the NUL bytes that begin at s.off end, before limit.
-func (s *source) skipNUL(limit int64) (int64, error) {
-	b := make([]byte, 32<<10)
-	for at := s.off; at < limit; {
-		n, err := s.f.ReadAt(b[:min(int64(len(b)), limit-at)], at)
-		for _, c := range b[:n] {
-			if c != 0 {
-				return at, nil
-			}
-			at++
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return at, err
-		}
-		if n == 0 {
-			return at, nil
-		}
-	}
-	return limit, nil
 }

@@ -39,6 +39,8 @@ type source struct {
 	proved   time.Time
 	fromEnd  bool // begin at the end of what is there; not yet done
 	seen     int64
+
+	gathering gathering
 }
 
 // errNotRegular is the answer to a path that leads to no file to read.
@@ -176,8 +178,8 @@ func (s *source) seekEnd(size int64) error {
 	}
 	b = b[:n]
 	end := from + int64(n)
-	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
-		end = from + int64(i) + 1
+	if i := s.gathering.decoder.lastNewline(b, from); i >= 0 {
+		end = from + int64(i)
 	} else if from == 0 {
 		end = 0 // one line, not yet ended: it is read when it is whole
 	}

@@ -58,6 +58,8 @@ type Status struct {
 	Deleted  bool
 	LastRead time.Time // when bytes were last read
 	CutLines int64     // lines cut to the limit
+	Encoding string    // what it is encoded in, "" as long as that is not known
+	Invalid  int64     // how often bytes were no text in that encoding, and became U+FFFD; not counted in UTF-8
 }
 
 // statusBoard is what others see of the tailer: written by its owner once a
@@ -104,6 +106,10 @@ func (t *Tailer) post(f *file) {
 	s := Status{
 		ID: f.src.id, Input: f.src.input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
+		Invalid: f.invalid,
+	}
+	if d := f.src.gathering.decoder; d != nil {
+		s.Encoding = d.name
 	}
 	switch {
 	case f.fault != nil:

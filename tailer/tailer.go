@@ -3,6 +3,7 @@ package tailer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -27,6 +28,34 @@ type Input struct {
 	// FlushPartialAfter hands over a last line without a newline after the
 	// file was quiet for so long; 0 waits for the newline.
 	FlushPartialAfter time.Duration
+	// Encoding is what the files are encoded in: "auto" (the default) for what
+	// the first bytes of each say, or an IANA name. See CheckEncoding.
+	Encoding string
+	// Joiner says which lines make one entry; nil: each line is one.
+	Joiner Joiner
+	// JoinLines and JoinBytes bound an entry of several lines; default 2000, and
+	// MaxLineBytes, of its text. At a limit it is handed over with the flag
+	// Split, and what follows is another entry.
+	JoinLines, JoinBytes int
+	// JoinWait is how long an entry at the end of the file is quiet before it is
+	// taken as complete; default 500 ms.
+	JoinWait time.Duration
+}
+
+// fill fills in the defaults.
+func (in *Input) fill() {
+	if in.MaxLineBytes <= 0 {
+		in.MaxLineBytes = 1 << 20
+	}
+	if in.JoinLines <= 0 {
+		in.JoinLines = defaultJoinLines
+	}
+	if in.JoinBytes <= 0 {
+		in.JoinBytes = in.MaxLineBytes
+	}
+	if in.JoinWait <= 0 {
+		in.JoinWait = defaultJoinWait
+	}
 }
 
 // State is what is remembered of a file from one run to the next.
@@ -92,9 +121,7 @@ func (o *Options) fill() {
 	inputs := make([]Input, len(o.Inputs))
 	copy(inputs, o.Inputs)
 	for i := range inputs {
-		if inputs[i].MaxLineBytes <= 0 {
-			inputs[i].MaxLineBytes = 1 << 20
-		}
+		inputs[i].fill()
 	}
 	o.Inputs = inputs
 }
@@ -121,6 +148,7 @@ type Tailer struct {
 	matcher *matcher
 	waker   *waker
 	reader  *reader
+	forms   []form // by input
 
 	byKey   map[fileKey]*file
 	byName  map[string]*file // the file that has the name now
@@ -188,6 +216,13 @@ func New(o Options) (*Tailer, error) {
 		looks: make(chan []missing, 1), lookDone: make(chan []found, 1), nudged: make(chan struct{}, 1),
 	}
 	t.status.init()
+	for i := range o.Inputs {
+		f, err := newForm(&o.Inputs[i])
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", o.Inputs[i].Name, err)
+		}
+		t.forms = append(t.forms, f)
+	}
 	for _, s := range o.Resume {
 		t.resume(s)
 	}
@@ -199,7 +234,7 @@ func New(o Options) (*Tailer, error) {
 // over are the receiver's.
 func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h}
+	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h, forms: t.forms}
 	t.waker = newWaker(t.o.NoEvents || t.o.Once, t.log)
 	var wg sync.WaitGroup
 	for range t.o.Workers {

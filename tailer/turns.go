@@ -181,6 +181,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 		}
 		f.cuts += int64(r.cut)
 	}
+	f.invalid += int64(r.invalid)
 	f.final = false
 	switch {
 	case r.more:
@@ -190,7 +191,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 		t.finishOnce(f, r.final)
 	case f.displaced:
 		t.watch(f, r.final, now)
-	case t.o.Inputs[f.src.input].FlushPartialAfter > 0 && f.src.off < f.size:
+	case f.src.off < f.size && (f.src.gathering.open.lines > 0 || t.o.Inputs[f.src.input].FlushPartialAfter > 0):
 		t.watched[f] = true // until its time has come
 	}
 }
@@ -215,14 +216,21 @@ func (t *Tailer) watch(f *file, final bool, now time.Time) {
 		quiet = now.Sub(f.mtime) // nobody has written to it for long
 	}
 	wait := t.o.Inputs[f.src.input].RotateWait
-	partial := f.src.off < f.size
+	unread := f.src.off < f.size
+	if unread {
+		quiet = min(quiet, now.Sub(time.Unix(0, f.src.gathering.heard)))
+	}
 	f.nextLook = now.Add(min(max(quiet/4, watchInterval), watchMax))
+	due := wait
+	if unread && !f.src.wholeLines(f.size) {
+		due = max(wait, partialWait)
+	}
 	switch {
-	case partial && !final && quiet >= max(wait, partialWait):
+	case unread && !final && quiet >= due:
 		f.final = true
 		t.wakeNow(f)
-	case partial && !final:
-	case !f.finished && quiet >= wait:
+	case unread && !final:
+	case !f.finished && (quiet >= wait || final): // the last turn comes after the wait
 		t.finish(f)
 	case f.finished && f.links == 0 && quiet >= deletedWait:
 		t.forget(f)
@@ -282,15 +290,36 @@ func (t *Tailer) tend(now time.Time) {
 			if now.After(f.nextLook) {
 				t.wakeNow(f)
 			}
-		case f.src.off < f.size && t.o.Inputs[f.src.input].FlushPartialAfter > 0:
-			if now.Sub(f.grown) >= t.o.Inputs[f.src.input].FlushPartialAfter {
-				f.final = true
-				t.wakeNow(f)
-			}
+		case f.src.off < f.size && t.tendOpen(f, now):
 		default:
 			delete(t.watched, f)
 		}
 	}
+}
+
+// tendOpen has what is open at the end of a file handed over when its time has
+// come. It is false where there is nothing to wait for.
+func (t *Tailer) tendOpen(f *file, now time.Time) bool {
+	in, g := &t.o.Inputs[f.src.input], &f.src.gathering
+	quiet := now.Sub(time.Unix(0, g.heard))
+	wait := in.JoinWait
+	if !f.src.wholeLines(f.size) { // its writer is in the middle of a line
+		wait = max(wait, partialWait)
+	}
+	switch {
+	case in.FlushPartialAfter > 0 && min(quiet, now.Sub(f.grown)) >= in.FlushPartialAfter:
+		f.final = true
+		t.wakeNow(f)
+	case g.open.lines > 0 && quiet >= wait:
+		g.flush = true
+		t.wakeNow(f)
+	}
+	return g.open.lines > 0 || in.FlushPartialAfter > 0
+}
+
+// wholeLines reports whether what is open ends with the end of a line.
+func (s *source) wholeLines(size int64) bool {
+	return s.gathering.open.lines > 0 && s.gathering.open.seen >= size
 }
 
 // limitOpen closes the files longest unused while too many are open. Rotated

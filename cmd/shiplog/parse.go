@@ -129,7 +129,7 @@ func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder,
 	var e envelope.Envelope
 	var line []byte
 	file := enc.File(0, nil)
-	return tailer.Lines(in, maxLine, func(entry tailer.Entry) error {
+	return tailer.Lines(in, tailer.Input{MaxLineBytes: maxLine}, func(entry tailer.Entry) error {
 		t.lines++
 		file.Begin(time.Now())
 		if err := file.Encode(entry.Data, &e); err != nil {

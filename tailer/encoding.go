@@ -211,9 +211,9 @@ const replacement = "\uFFFD"
 func (d *decoder) append(dst, line []byte, base int64) ([]byte, int) {
 	switch {
 	case d.breaks == breakUTF16LE:
-		return decode16(dst, line, base, binary.LittleEndian)
+		return decode16(dst, line, base, false)
 	case d.breaks == breakUTF16BE:
-		return decode16(dst, line, base, binary.BigEndian)
+		return decode16(dst, line, base, true)
 	case d.transformer == nil || d.ascii && isASCII(line):
 		return append(dst, line...), 0
 	}
@@ -245,31 +245,31 @@ func isASCII(b []byte) bool {
 }
 
 // decode16 is decoder.append for UTF-16.
-func decode16(dst, line []byte, base int64, order binary.ByteOrder) (out []byte, invalid int) {
+func decode16(dst, line []byte, base int64, big bool) (out []byte, invalid int) {
 	if base%2 != 0 && len(line) > 0 { // the second half of a code unit whose first was taken at a file's end
 		dst, line, invalid = append(dst, replacement...), line[1:], 1
 	}
 	for len(line) >= 2 {
-		unit := rune(order.Uint16(line))
-		line = line[2:]
+		unit := unit16(line, big)
 		switch {
 		case unit < utf8.RuneSelf:
-			dst = append(dst, byte(unit))
-			line, dst = asciiRun(dst, line, order)
+			dst, line = asciiRun(append(dst, byte(unit)), line[2:], big)
+			continue
 		case !utf16.IsSurrogate(unit):
 			dst = utf8.AppendRune(dst, unit)
-		default:
-			r := rune(utf8.RuneError)
-			if len(line) >= 2 {
-				r = utf16.DecodeRune(unit, rune(order.Uint16(line)))
-			}
-			if r == utf8.RuneError {
-				invalid++
-			} else {
-				line = line[2:]
-			}
-			dst = utf8.AppendRune(dst, r)
+			line = line[2:]
+			continue
 		}
+		r := rune(utf8.RuneError)
+		if line = line[2:]; len(line) >= 2 {
+			r = utf16.DecodeRune(unit, unit16(line, big))
+		}
+		if r == utf8.RuneError {
+			invalid++
+		} else {
+			line = line[2:]
+		}
+		dst = utf8.AppendRune(dst, r)
 	}
 	if len(line) > 0 {
 		dst, invalid = append(dst, replacement...), invalid+1
@@ -277,17 +277,28 @@ func decode16(dst, line []byte, base int64, order binary.ByteOrder) (out []byte,
 	return dst, invalid
 }
 
+func unit16(b []byte, big bool) rune {
+	if big {
+		return rune(b[0])<<8 | rune(b[1])
+	}
+	return rune(b[1])<<8 | rune(b[0])
+}
+
 // asciiRun is decode16 for what most of a log is, four characters at a time.
-func asciiRun(dst, line []byte, order binary.ByteOrder) (rest, out []byte) {
+func asciiRun(dst, line []byte, big bool) (out, rest []byte) {
+	const others = 0xFF80_FF80_FF80_FF80 // set in none but four characters of ASCII, the first byte of each its low one
 	for len(line) >= 8 {
-		a, b, c, d := order.Uint16(line), order.Uint16(line[2:]), order.Uint16(line[4:]), order.Uint16(line[6:])
-		if a|b|c|d >= utf8.RuneSelf {
+		four := binary.LittleEndian.Uint64(line)
+		if big {
+			four = four>>8 | four<<56
+		}
+		if four&others != 0 {
 			break
 		}
-		dst = append(dst, byte(a), byte(b), byte(c), byte(d))
+		dst = append(dst, byte(four), byte(four>>16), byte(four>>32), byte(four>>48))
 		line = line[8:]
 	}
-	return line, dst
+	return dst, line
 }
 
 // sniffMax is how many bytes of a file's beginning say what it is encoded in.
@@ -322,6 +333,8 @@ func recognise(data []byte, complete bool) *codec {
 		return utf8Codec
 	case data[first-1] == 0 && first%2 == 1: // the end of a line in UTF-16BE
 		data = data[:first+1]
+	case first%2 == 1: // the end of a line in neither
+		return utf8Codec
 	case first+1 < len(data):
 		data = data[:first+2]
 	case !complete:

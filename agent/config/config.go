@@ -45,8 +45,9 @@ type Input struct {
 	Map               map[string]string // other names of fields, by the names they have in the log
 	Application       string            // overrides Config.Application
 	Start             string            // beginning, end
-	Multiline         string            // none
-	Encoding          string            // auto, utf-8
+	Multiline         Multiline
+	Encoding          string // auto, or an IANA name that is not yet checked
+	EncodingAt        Place
 	MaxLineBytes      int64
 	RotateWait        time.Duration
 	FlushPartialAfter time.Duration // 0: never
@@ -136,7 +137,7 @@ func Default() Config {
 }
 
 func defaultInput() Input {
-	return Input{Format: "auto", Timezone: time.Local, DateOrder: "auto", Start: "beginning", Multiline: "none", Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
+	return Input{Format: "auto", Timezone: time.Local, DateOrder: "auto", Start: "beginning", Multiline: defaultMultiline(), Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
 }
 
 func defaultStateDir() string {

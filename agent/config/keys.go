@@ -69,7 +69,7 @@ func (d *decoder) inputKeys(n *yaml.Node, path string, in *Input) {
 		{"application", d.text(&in.Application)},
 		{"start", d.choice(&in.Start, "beginning", "end")},
 		{"multiline", d.multiline(&in.Multiline)},
-		{"encoding", d.encoding(&in.Encoding)},
+		{"encoding", d.encoding(in)},
 		{"max_line_bytes", d.size(&in.MaxLineBytes, 64, 1<<30)},
 		{"rotate_wait", d.duration(&in.RotateWait, 0, time.Hour)},
 		{"flush_partial_after", d.duration(&in.FlushPartialAfter, 0, 24*time.Hour)},

@@ -115,29 +115,6 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 	}
 }
 
-func (d *decoder) multiline(to *string) setter {
-	return func(n *yaml.Node, path string) {
-		if r := d.resolve(n); r.Kind != yaml.ScalarNode {
-			d.fail(n, path, "joining lines is not available in this version; available: none")
-			return
-		}
-		d.later(to, []string{"none"}, "auto", "java", "dotnet", "python", "go", "ruby", "node", "php")(n, path)
-	}
-}
-
-func (d *decoder) encoding(to *string) setter {
-	return func(n *yaml.Node, path string) {
-		s, ok := d.scalar(n, path, "auto or utf-8")
-		switch {
-		case !ok:
-		case s == "auto" || strings.EqualFold(s, "utf-8"):
-			*to = strings.ToLower(s)
-		default:
-			d.fail(n, path, "%q is not available in this version; available: auto, utf-8", s)
-		}
-	}
-}
-
 func (d *decoder) pin(n *yaml.Node, path string) {
 	pin := false
 	if d.boolean(&pin)(n, path); pin {
@@ -220,6 +197,9 @@ func (d *decoder) validateInput(c *Config, i int, names map[string]place, namele
 	}
 	if in.MaxLineBytes > c.MemoryLimit/2 {
 		d.fail(valueOf(at.node, "max_line_bytes"), at.path+".max_line_bytes", "%d bytes are more than half of memory_limit (%d bytes)", in.MaxLineBytes, c.MemoryLimit)
+	}
+	if in.Multiline.MaxBytes > c.MemoryLimit/2 {
+		d.fail(valueOf(at.node, "multiline"), at.path+".multiline.max_bytes", "%d bytes are more than half of memory_limit (%d bytes)", in.Multiline.MaxBytes, c.MemoryLimit)
 	}
 	if in.Start == "end" {
 		d.warn(valueOf(at.node, "start"), at.path+".start", "what is in the files when shiplog first starts is not shipped")

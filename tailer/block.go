@@ -50,6 +50,7 @@ type Entry struct {
 	Start, End int64
 	Data       []byte // UTF-8, if its encoding is known; \n between lines, none at the end; valid until Block.Release
 	Flags      Flags
+	Carry      *Carry // where the entry began in the file before; nil for nearly all
 }
 
 // Block is a run of consecutive entries of one file, the unit that is handed
@@ -107,7 +108,7 @@ func (b *Block) room(n int) {
 }
 
 // entrySize is the size of an Entry in memory on 64-bit machines.
-const entrySize = 48
+const entrySize = 56
 
 // Release gives the block's memory back. Neither the block nor any Entry.Data
 // of it may be used afterwards.

@@ -73,14 +73,14 @@ func TestCut(t *testing.T) {
 	}{
 		{"", nil, 0},
 		{"no end", nil, 6},
-		{"a\nb\r\nc", []Entry{{0, 2, []byte("a"), 0}, {2, 5, []byte("b"), 0}}, 1},
+		{"a\nb\r\nc", []Entry{{0, 2, []byte("a"), 0, nil}, {2, 5, []byte("b"), 0, nil}}, 1},
 		{"\n\r\n \t\n", nil, 0},
-		{"a\rb\n", []Entry{{0, 4, []byte("a\rb"), 0}}, 0},
-		{"\x00\x00\x00a\x00\x00b\n", []Entry{{0, 8, []byte("ab"), 0}}, 0},
-		{"a\x00b\n", []Entry{{0, 4, []byte("a\x00b"), 0}}, 0},
-		{"0123456789\n", []Entry{{0, 11, []byte("01234567"), Truncated}}, 0},
-		{"0123456é9\n", []Entry{{0, 11, []byte("0123456"), Truncated}}, 0},
-		{"01234567\n", []Entry{{0, 9, []byte("01234567"), 0}}, 0},
+		{"a\rb\n", []Entry{{0, 4, []byte("a\rb"), 0, nil}}, 0},
+		{"\x00\x00\x00a\x00\x00b\n", []Entry{{0, 8, []byte("ab"), 0, nil}}, 0},
+		{"a\x00b\n", []Entry{{0, 4, []byte("a\x00b"), 0, nil}}, 0},
+		{"0123456789\n", []Entry{{0, 11, []byte("01234567"), Truncated, nil}}, 0},
+		{"0123456é9\n", []Entry{{0, 11, []byte("0123456"), Truncated, nil}}, 0},
+		{"01234567\n", []Entry{{0, 9, []byte("01234567"), 0, nil}}, 0},
 	} {
 		got, done := cut(nil, []byte(c.in), 0, 8)
 		if !reflect.DeepEqual(got, c.want) || done != len(c.in)-c.rest {

@@ -39,6 +39,12 @@ type file struct {
 	retry    time.Duration
 	cuts     int64
 	invalid  int64
+
+	borrower *file     // the successor that goes on with its open entry, as long as that is not settled
+	lentAt   time.Time // since when
+	lentUpTo int64     // where the file ended then
+	lender   *file     // the other way round
+	keeps    bool      // its open entry does not go on in the successor
 }
 
 // partialWait is how long the last line of a rotated file, not ended by a
@@ -185,7 +191,7 @@ func (t *Tailer) predecessor(f *file) *file {
 		if g == f {
 			return nil
 		}
-		if !g.finished {
+		if !g.finished && g.borrower != f {
 			return g
 		}
 	}

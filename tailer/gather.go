@@ -9,6 +9,8 @@ type gathering struct {
 	open    openEntry // begins at the source's offset; with no lines where none is open
 	heard   int64     // when more of it, or of the line after it, was there; unix nanoseconds
 	flush   bool      // the next turn hands the open entry over, unless there is more
+	lend    bool      // the next turn returns the open entry, unless there is more
+	carry   *lent     // what the file before leaves open, as long as nothing was read of this one
 }
 
 // gatherer makes entries of lines that are joined, or that are no UTF-8.
@@ -20,13 +22,17 @@ type gatherer struct {
 	e     openEntry
 	first []byte // text of the open entry's first line, if it was looked at in this block
 	bad   int    // what of first was no text
+	carry *lent  // what the open entry began with, if it is carried
+	// refused: what was carried does not go on here, and has to be handed over
+	// from its own file first.
+	refused bool
 }
 
 // gather appends to the block the entries in data, whose first byte lies at
 // base, where the open entry begins. What it leaves is e. last says that no more
 // comes: what follows the last newline is a line.
 func (g *gatherer) gather(data []byte, base int64, last bool) {
-	for at := int(g.e.seen - base); ; {
+	for at := int(g.e.seen - base); !g.refused; {
 		i, end := g.dec.newline(data[at:], base+int64(at))
 		if i < 0 {
 			break
@@ -34,7 +40,7 @@ func (g *gatherer) gather(data []byte, base int64, last bool) {
 		g.line(data, base, at, at+i, at+end, 0)
 		at += end
 	}
-	if at := int(g.e.seen - base); last && at < len(data) {
+	if at := int(g.e.seen - base); last && at < len(data) && !g.refused {
 		g.line(data, base, at, len(data), len(data), Partial)
 	}
 	if last {
@@ -66,7 +72,9 @@ func (g *gatherer) line(data []byte, base int64, at, newline, end int, flags Fla
 	}
 	start, stop := base+int64(at), base+int64(end)
 	if !g.add(&g.e, text, start, stop, flags) {
-		g.emit(data, base)
+		if g.emit(data, base); g.refused {
+			return
+		}
 		g.add(&g.e, text, start, stop, flags)
 	}
 	if g.e.lines == 1 && g.e.start == start {
@@ -104,14 +112,28 @@ func (g *gatherer) emit(data []byte, base int64) {
 	if e.lines == 0 {
 		return
 	}
+	if g.refused = g.refuses(); g.refused {
+		return
+	}
 	text, bad := g.first, g.bad
 	if e.lines > 1 || text == nil {
 		text, bad = g.render(data[e.start-base:e.end-base], e.start)
 	}
-	g.b.Entries = append(g.b.Entries, Entry{Start: e.start, End: e.end, Data: text, Flags: e.flags})
+	entry := Entry{Start: e.start, End: e.end, Data: text, Flags: e.flags}
+	if e.carried {
+		g.b.room(len(g.carry.text) + 1 + len(text))
+		before := len(g.b.text)
+		g.b.text = append(append(append(g.b.text, g.carry.text...), '\n'), text...)
+		entry.Data, entry.Carry = g.b.text[before:], &g.carry.Carry
+	}
+	g.b.Entries = append(g.b.Entries, entry)
 	g.b.Invalid += bad
 	g.e, g.first = openEntry{seen: e.seen}, nil
 }
+
+// refuses reports whether the open entry is what the file before left, and
+// nothing of this one.
+func (g *gatherer) refuses() bool { return g.e.carried && g.e.end == 0 }
 
 // render returns the text of the lines in raw, which lies at offset start of the
 // file. Where it can, it is part of raw.

@@ -26,6 +26,8 @@ func (r *reader) long(ctx context.Context, s *source, g *gatherer, final, flush 
 	}
 	s.gathering.open = g.e
 	switch {
+	case v == ended && g.refuses():
+		o.refused = true
 	case v == endless:
 		r.endless(ctx, s, g, end, newline, o)
 	case v == ended || flush && !o.more && g.e.lines > 0:

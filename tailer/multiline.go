@@ -63,6 +63,7 @@ type openEntry struct {
 	seen       int64  // end of the lines that were looked at
 	flags      Flags
 	over       bool // nothing can be added to it
+	carried    bool // it began in the file before; end is 0 as long as this file adds nothing
 }
 
 // add adds the line at the raw range [start,end) to the entry, or begins one

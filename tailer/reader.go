@@ -36,6 +36,9 @@ type outcome struct {
 	read    int64 // bytes handed over
 	cut     int   // entries that were cut to the limit
 	invalid int   // what was no text in the file's encoding
+	lent    *lent // the open entry, for the file's successor
+	carried bool  // what the file before lent was handed over
+	refused bool  // what the file before lent does not go on here
 	placed  bool  // fromEnd was carried out
 }
 
@@ -94,9 +97,13 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 		o.err = err
 		return
 	}
-	flush := s.gathering.flush
-	s.gathering.flush = false
+	flush, lend := s.gathering.flush, s.gathering.lend
+	s.gathering.flush, s.gathering.lend = false, false
 	if s.dry == o.size && s.stillNUL() { // looked through before, and nothing has come
+		if lend && s.wholeLines(o.size) {
+			o.lent = r.lend(s, r.gatherer(s), o)
+			return
+		}
 		if !final && !flush {
 			return
 		}
@@ -116,6 +123,11 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 	}
 	g.b = b
 	g.cutBlock(data, s.off, eof && final)
+	if g.refused {
+		b.Release()
+		o.refused = true
+		return
+	}
 	if eof && flush && s.off+int64(len(data)) == s.dry {
 		g.emit(data, s.off)
 	}
@@ -166,6 +178,9 @@ func (r *reader) gatherer(s *source) *gatherer {
 	g := &gatherer{form: r.form(s), dec: s.gathering.decoder, limit: s.limit, e: s.gathering.open}
 	if g.e.lines == 0 {
 		g.e.seen = s.off
+	}
+	if g.carry = s.gathering.carry; g.carry != nil && g.e.lines == 0 {
+		g.e = g.carry.open()
 	}
 	return g
 }
@@ -275,6 +290,7 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 		}
 	}
 	o.invalid += b.Invalid
+	o.carried = o.carried || len(b.Entries) > 0 && b.Entries[0].Carry != nil
 	// The source moves first: once handed over, the block is no longer ours.
 	// A refused block ends the run, so that the position no longer counts.
 	start := s.off

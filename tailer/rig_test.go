@@ -23,12 +23,13 @@ type rig struct {
 	dir string
 	o   Options
 
-	mu     sync.Mutex
-	lines  []line
-	events []Event
-	states map[FileID]State
-	gate   chan struct{} // when set, blocks wait for it
-	inside sync.Map      // streams of which a block is being handled
+	mu      sync.Mutex
+	lines   []line
+	events  []Event
+	carries int // entries that began in the file before
+	states  map[FileID]State
+	gate    chan struct{} // when set, blocks wait for it
+	inside  sync.Map      // streams of which a block is being handled
 
 	tailer *Tailer
 	cancel context.CancelFunc
@@ -135,6 +136,15 @@ func (r *rig) block(ctx context.Context, b *Block) error {
 			r.t.Errorf("entry [%d,%d) does not lie in order in block [%d,%d)", e.Start, e.End, b.Start, b.End)
 		}
 		at = e.End
+		if c := e.Carry; c != nil {
+			s := r.states[c.File]
+			if s.Offset != c.Start || c.Path == "" || e.Start != 0 {
+				r.t.Errorf("carried %+v into [%d,%d), after %d", c, e.Start, e.End, s.Offset)
+			}
+			s.Offset, s.Head, s.Tail = c.End, c.Head, c.Tail
+			r.states[c.File] = s
+			r.carries++
+		}
 		r.lines = append(r.lines, line{b.File, filepath.Base(b.Origin), string(e.Data), e.Start, e.End, e.Flags})
 	}
 	if !b.Volatile {

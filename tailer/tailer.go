@@ -87,6 +87,10 @@ type Options struct {
 	BlockBytes     int           // default 256 KiB
 	Workers        int           // files read at the same time; default the number of processors, at least 2
 	NoEvents       bool          // poll only
+	// Carry has an entry that a rotation divides made whole: it comes with the
+	// first block of the successor, and has Entry.Carry, whose range the Handler
+	// has to settle with it. Otherwise it is two entries.
+	Carry bool
 	// Admit is asked before each turn whether the stream may be read on; nil
 	// means always. It must not block.
 	Admit func(stream uint64) bool

@@ -124,6 +124,7 @@ func (t *Tailer) turned(r result) {
 		t.open.touch(f)
 		t.limitOpen()
 	}
+	t.settleLoan(f, &r, now)
 	switch {
 	case r.verdict == replaced:
 		t.replace(f)
@@ -173,7 +174,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 		r.more = true
 	}
 	if r.read > 0 {
-		f.grown = now
+		f.grown, f.keeps = now, false
 	}
 	if r.cut > 0 {
 		if f.cuts == 0 {
@@ -183,7 +184,15 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 	}
 	f.invalid += int64(r.invalid)
 	f.final = false
+	if f.borrower != nil {
+		if t.overdue(f, now) {
+			t.revoke(f, true)
+		}
+		return
+	}
 	switch {
+	case r.lent != nil:
+		t.lendTo(f, r.lent, now)
 	case r.more:
 		f.final = r.final
 		t.wakeNow(f)
@@ -200,9 +209,14 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 // line too.
 func (t *Tailer) finishOnce(f *file, final bool) {
 	if f.src.off < f.size && !final {
-		f.final = true
-		t.wakeNow(f)
+		if !t.lends(f, 0) {
+			f.final = true
+			t.wakeNow(f)
+		}
 		return
+	}
+	if f.lender != nil { // there is nothing in it
+		t.revoke(f.lender, true)
 	}
 	f.finished = true
 	t.startSuccessor(t.streams[f.src.stream])
@@ -226,7 +240,7 @@ func (t *Tailer) watch(f *file, final bool, now time.Time) {
 		due = max(wait, partialWait)
 	}
 	switch {
-	case unread && !final && quiet >= due:
+	case unread && !final && quiet >= due && !t.lends(f, quiet):
 		f.final = true
 		t.wakeNow(f)
 	case unread && !final:

@@ -46,6 +46,59 @@
 // rotated (app.log.1, app-20261124.log), and that were made since, are read
 // between the two.
 //
+// # Entries of several lines
+//
+// The lines of an entry are contiguous in the file, so that an entry is a part
+// of the block as it stands. The one at the end of what is there is open: it
+// lies behind the source's offset, like a last line without a newline, and is
+// read again with what comes after it; but its lines are looked at once
+// (openEntry.seen). It is complete with the line that begins another, with a
+// line after which the Joiner waits for none, at a limit, when the file is quiet
+// for JoinWait (longer in the middle of a line: its writer has a buffer), and
+// when the file is finished. Nothing of it is on its way before that, so that a
+// crash costs nothing. What entries a file comes to does not depend on the size
+// of blocks or on when it was written, except where the quiet ends one.
+//
+// An entry that grows beyond farOpen is no longer read at each turn, only what
+// comes to it; and once it is complete, it has a block of its own. See long.go.
+//
+// # Encodings
+//
+// Offsets are those of the raw bytes, and newlines are looked for in them:
+// 0x0A, which is part of no other character in all that x/text decodes; for
+// UTF-16 at even offsets only; in EBCDIC 0x15 and 0x25. A line is decoded by
+// itself, into memory of its block, so that damage ends with its line. What a
+// file is encoded in is told from its first line, again after each restart, and
+// so always with the same answer. UTF-8 is not decoded.
+//
+// # An entry over a rotation
+//
+// A rotated file at its end, quiet for RotateWait, may have an open entry. With
+// Options.Carry it is read once more and lent to the successor, which starts
+// now. What the successor's first line says decides: it goes on with the entry,
+// which is then the successor's first, with Entry.Carry; or it begins one of its
+// own, and the rotated file hands over what it has, is finished, and the
+// successor starts, as without Carry. Nothing decides for JoinWait: the same.
+//
+// What can go wrong, step by step; before the entry is settled, neither
+// checkpoint has moved:
+//
+//   - A crash at any time before that: both files are read again from where they
+//     were, and come to the same.
+//   - A crash after the entry was acknowledged, with one of two checkpoints
+//     saved: if it is the successor's, the rotated file's part comes once more,
+//     by itself, since the successor is no longer at its beginning; if it is the
+//     rotated file's, the successor's part does. They are saved together.
+//   - The rotated file is written to while it lends: the loan is revoked, and it
+//     is read on. The successor has not been handed over, since only one file of
+//     a stream has a turn at a time.
+//   - The rotated file is deleted, replaced or cannot be read any more while it
+//     lends: what was lent is in memory, and was compared with what had been read
+//     before it. It goes with the successor all the same.
+//   - The successor is replaced, or cannot be read: the loan is revoked.
+//   - The successor is rotated in its turn, within the entry: the entry ends with
+//     it. It is carried once.
+//
 // # What is assumed
 //
 // What was read of a file does not change, except by truncation or by a new

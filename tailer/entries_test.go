@@ -67,20 +67,6 @@ func TestWholeObjectIsNotWaitedFor(t *testing.T) {
 	r.want("{\"a\":1}", "{\n \"b\":2\n}")
 }
 
-// TestWriterInTheMiddleOfALine: an entry whose last line is not whole yet has
-// more to come.
-func TestWriterInTheMiddleOfALine(t *testing.T) {
-	r := joining(t, preset(t, "java"), 20*time.Millisecond)
-	r.write("a.log", "one\ntwo\n\tat a.b(c.java:1)\n\tat a.")
-	r.start()
-	r.want("one")
-	r.append("b.log", "other\n")
-	r.append("b.log", "other\n")
-	r.wait("the other file's entries", func() bool { return len(r.texts()) >= 3 }) // long after the wait
-	r.append("a.log", "d(e.java:2)\n")
-	r.want("one", "other", "other", "two\n\tat a.b(c.java:1)\n\tat a.d(e.java:2)")
-}
-
 func TestLimitsSplit(t *testing.T) {
 	r := joining(t, preset(t, "java"), 50*time.Millisecond)
 	r.o.Inputs[0].JoinLines = 3
@@ -182,4 +168,30 @@ func TestPipeJoins(t *testing.T) {
 	_, err = w.WriteString(strings.Repeat("two\n", 2))
 	r.must(err)
 	r.want("one", javaTrace, "two", "two")
+}
+
+// TestTendOpen: the end of an entry is the sooner sure the more its writer has
+// written of it.
+func TestTendOpen(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		size  int64
+		quiet time.Duration
+		flush bool
+	}{
+		"just written":               {10, 0, false},
+		"quiet":                      {10, time.Second, true},
+		"in the middle of a line":    {15, time.Second, false},
+		"in the middle, quiet by it": {15, partialWait, true},
+	} {
+		tl, err := New(Options{Inputs: []Input{{Joiner: preset(t, "java")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &file{size: c.size}
+		f.src.gathering = gathering{open: openEntry{lines: 1, seen: 10}, heard: now.Add(-c.quiet).UnixNano()}
+		if waits := tl.tendOpen(f, now); !waits || f.src.gathering.flush != c.flush || f.queued != c.flush {
+			t.Errorf("%s: waits %v, flush %v, queued %v", name, waits, f.src.gathering.flush, f.queued)
+		}
+	}
 }

@@ -225,6 +225,44 @@ func TestAnyWayOfReadingIsTheSame(t *testing.T) {
 	})
 }
 
+// TestHalfANewlineAtTheEnd has lines in UTF-16 that fit no block, and a writer
+// that stops at each byte around their ends.
+func TestHalfANewlineAtTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	for _, enc := range []string{"utf-16le", "utf-16be"} {
+		in := Input{Encoding: enc, Joiner: countingJoiner{new(int)}, MaxLineBytes: 600}
+		in.fill()
+		f, err := newForm(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, lines := refLines(t, enc, "first\n"+strings.Repeat("x", 500)+"\n "+strings.Repeat("y", 50)+"\n"+strings.Repeat("z", 700)+"\n"+strings.Repeat("u", 80)+"\nlast\n")
+		want := refEntries(lines, &f, in.MaxLineBytes)
+		for _, l := range lines {
+			for cut := max(0, int(l.end)-4); cut <= min(int(l.end)+4, len(raw)); cut++ {
+				if got := readForm(t, path, raw, []int{cut}, 4*tailMax, in.MaxLineBytes, f); !sameEntries(got, want) {
+					t.Fatalf("%s, divided at %d:\n got  %s\n want %s", enc, cut, show(got), show(want))
+				}
+			}
+		}
+	}
+}
+
+// TestMemoryOfDecodedText is charged for: a text can be longer than its bytes.
+func TestMemoryOfDecodedText(t *testing.T) {
+	g, data := gathererOf(t, "windows-1252", strings.Repeat("€€€€€€€€€€€€€€€€€€€\n", 5000))
+	b := &Block{mem: make([]byte, 0, len(data))}
+	g.b, g.e = b, openEntry{}
+	g.gather(data, 0, true)
+	text := 0
+	for _, e := range b.Entries {
+		text += len(e.Data)
+	}
+	if held := b.Memory() - int64(cap(b.Entries))*entrySize; text <= len(data) || held < int64(len(data)+text) {
+		t.Errorf("%d bytes of text of %d raw ones, %d of memory", text, len(data), held)
+	}
+}
+
 func FuzzGather(f *testing.F) {
 	f.Add([]byte("a\r\n b\n\n c;\nd"), uint16(3), uint16(300), uint8(0))
 	f.Add([]byte("\xff\xfea\x00\n\x00 \x00b\x00\n\x00\x00\xd8"), uint16(3), uint16(256), uint8(1))

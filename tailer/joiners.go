@@ -111,7 +111,7 @@ type autoJoiner struct {
 // near its start. An entry that begins so is continued by each line that does
 // not. One that does not is continued only by what is part of a stack trace in
 // any of the languages of NewPresetJoiner. A line that begins with { always
-// begins an entry.
+// begins an entry, and a directive of the W3C format, such as #Fields:, is one.
 func NewAutoJoiner(begins func(line []byte) bool) Joiner {
 	return autoJoiner{begins, traceJoiner{frames, python, golang, ruby, php, object}}
 }
@@ -129,10 +129,21 @@ func (j autoJoiner) Join(state uint32, line []byte) (joins bool, next uint32) {
 		return false, next
 	case j.begins(line):
 		return false, stateOpen | stateBegan
+	case isDirective(line):
+		return false, 0
 	case state&stateBegan != 0:
 		return true, state
 	}
 	return j.traces.Join(state, line)
+}
+
+// isDirective reports whether line is like #Fields: date time.
+func isDirective(line []byte) bool {
+	if len(line) < 3 || line[0] != '#' || line[1] < 'A' || line[1] > 'Z' {
+		return false
+	}
+	word, _, _ := bytes.Cut(line, []byte(" "))
+	return word[len(word)-1] == ':'
 }
 
 // object is the language of JSON objects that are written over several lines.

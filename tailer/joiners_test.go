@@ -186,6 +186,7 @@ func TestAutoJoiner(t *testing.T) {
 		"an exception without time": {"SEVERE: x\njava.lang.Error: y\n\tat a.b(c:1)\njava.lang.Error: z", []string{"SEVERE: x\njava.lang.Error: y\n\tat a.b(c:1)", "java.lang.Error: z"}},
 		"JSON":                      {"{\"a\":1}\n{\"b\":2}\nc\n  at x.y(z)", []string{"{\"a\":1}", "{\"b\":2}", "c\n  at x.y(z)"}},
 		"JSON after a timestamp":    {"2026-11-23 10:00:00 a\n{\"b\":2}\nc", []string{"2026-11-23 10:00:00 a", "{\"b\":2}", "c"}},
+		"directives":                {"2026-11-23 10:00:00 a\n#Fields: date time\n#Date: x\n2026-11-23 10:00:00 b\n# c", []string{"2026-11-23 10:00:00 a", "#Fields: date time", "#Date: x", "2026-11-23 10:00:00 b\n# c"}},
 		"JSON over lines":           {"{\n  \"a\": {\n  }\n}\n{\n  \"b\": 1\n}\nx", []string{"{\n  \"a\": {\n  }\n}", "{\n  \"b\": 1\n}", "x"}},
 	} {
 		if got := join(auto, c.text); strings.Join(got, "|") != strings.Join(c.want, "|") {

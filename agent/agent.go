@@ -165,7 +165,10 @@ func (a *Agent) build() error {
 		return err
 	}
 	pipe.producer = a.producer
-	to := tailerOptions(a.c, a.log)
+	to, err := tailerOptions(a.c, a.log)
+	if err != nil {
+		return errors.Join(err, a.producer.Close(context.Background()))
+	}
 	to.Once, to.Resume, to.Admit, to.OnEvent = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent
 	if a.tailer, err = tailer.New(to); err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))

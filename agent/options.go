@@ -23,16 +23,16 @@ import (
 const deadLetterName = "dead-letters.jsonl"
 
 // tailerOptions says to the tailer what the configuration says.
-func tailerOptions(c *config.Config, log *slog.Logger) tailer.Options {
-	o := tailer.Options{RescanInterval: c.RescanInterval, MaxOpenFiles: openFiles(c.MaxOpenFiles, log), Log: log}
+func tailerOptions(c *config.Config, log *slog.Logger) (tailer.Options, error) {
+	o := tailer.Options{RescanInterval: c.RescanInterval, MaxOpenFiles: openFiles(c.MaxOpenFiles, log), Carry: true, Log: log}
 	for i := range c.Inputs {
-		in := &c.Inputs[i]
-		o.Inputs = append(o.Inputs, tailer.Input{
-			Name: in.Name, Paths: in.Paths, Exclude: in.Exclude, FromEnd: in.Start == "end",
-			MaxLineBytes: int(in.MaxLineBytes), RotateWait: in.RotateWait, FlushPartialAfter: in.FlushPartialAfter,
-		})
+		in, err := TailerInput(&c.Inputs[i])
+		if err != nil {
+			return o, err
+		}
+		o.Inputs = append(o.Inputs, in)
 	}
-	return o
+	return o, nil
 }
 
 // producerOptions says to the producer what the configuration says.
@@ -152,6 +152,10 @@ func routes(c *config.Config) ([]route, error) {
 // error is of type config.Errors where the configuration is at fault.
 func Validate(c *config.Config) error {
 	_, err := routes(c)
+	for i := range c.Inputs {
+		_, e := TailerInput(&c.Inputs[i])
+		err = errors.Join(err, e)
+	}
 	return err
 }
 

@@ -136,7 +136,8 @@ func Default() Config {
 	}
 }
 
-func defaultInput() Input {
+// DefaultInput returns an input of which no key is set.
+func DefaultInput() Input {
 	return Input{Format: "auto", Timezone: time.Local, DateOrder: "auto", Start: "beginning", Multiline: defaultMultiline(), Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
 }
 

@@ -45,7 +45,7 @@ func (d *decoder) inputList(n *yaml.Node, path string, c *Config) {
 		return
 	}
 	d.list(n, path, func(n *yaml.Node, path string) {
-		in := defaultInput()
+		in := DefaultInput()
 		d.inputKeys(n, path, &in)
 		c.Inputs = append(c.Inputs, in)
 		d.inputs = append(d.inputs, place{d.file, n, path})

@@ -37,11 +37,11 @@ lines did not parse, and why, goes to standard error.`,
 			if o.config != "" && c.Flags().Changed("format") {
 				return usageError{errors.New("--config names the format: leave --format out")}
 			}
-			enc, err := o.encoder()
+			enc, in, err := o.encoder()
 			if err != nil {
 				return err
 			}
-			return parseFiles(c, enc, int(o.maxLine), args)
+			return parseFiles(c, enc, in, args)
 		},
 	}
 	c.Flags().StringVarP(&o.config, "config", "c", "", "take format and application from this configuration `FILE`")
@@ -52,28 +52,35 @@ lines did not parse, and why, goes to standard error.`,
 	return c
 }
 
-// encoder returns what reads the lines.
-func (o *parseOptions) encoder() (*agent.Encoder, error) {
+// encoder returns what reads the lines, and how they are cut.
+func (o *parseOptions) encoder() (*agent.Encoder, tailer.Input, error) {
 	if o.config != "" {
 		c, err := loadConfig(o.config)
 		if err != nil {
-			return nil, err
+			return nil, tailer.Input{}, err
 		}
-		in, err := inputNamed(c, o.input)
+		named, err := inputNamed(c, o.input)
 		if err != nil {
-			return nil, err
+			return nil, tailer.Input{}, err
 		}
-		o.maxLine = in.MaxLineBytes
-		return agent.NewInputEncoder(c, in)
+		enc, err := agent.NewInputEncoder(c, named)
+		if err != nil {
+			return nil, tailer.Input{}, err
+		}
+		in, err := agent.TailerInput(named)
+		return enc, in, err
 	}
 	if o.maxLine < 1 {
-		return nil, usageError{errors.New("--max-line-bytes has to be above zero")}
+		return nil, tailer.Input{}, usageError{errors.New("--max-line-bytes has to be above zero")}
 	}
 	enc, err := agent.NewEncoder(o.format, o.application, parse.Options{})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, tailer.Input{}, usageError{err}
 	}
-	return enc, nil
+	plain := config.DefaultInput()
+	plain.Format, plain.MaxLineBytes = o.format, o.maxLine
+	in, err := agent.TailerInput(&plain)
+	return enc, in, err
 }
 
 func inputNamed(c *config.Config, name string) (*config.Input, error) {
@@ -94,14 +101,14 @@ type tally struct {
 	left    int            // left out on purpose
 }
 
-func parseFiles(c *cobra.Command, enc *agent.Encoder, maxLine int, args []string) error {
+func parseFiles(c *cobra.Command, enc *agent.Encoder, input tailer.Input, args []string) error {
 	if len(args) == 0 {
 		args = []string{"-"}
 	}
 	out := bufio.NewWriter(c.OutOrStdout())
 	t := tally{reasons: map[string]int{}}
 	for _, name := range args {
-		if err := parseFile(c.InOrStdin(), name, out, enc, maxLine, &t); err != nil {
+		if err := parseFile(c.InOrStdin(), name, out, enc, input, &t); err != nil {
 			return errors.Join(err, out.Flush())
 		}
 	}
@@ -117,7 +124,7 @@ func parseFiles(c *cobra.Command, enc *agent.Encoder, maxLine int, args []string
 	return nil
 }
 
-func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder, maxLine int, t *tally) error {
+func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder, input tailer.Input, t *tally) error {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -129,7 +136,7 @@ func parseFile(in io.Reader, name string, out *bufio.Writer, enc *agent.Encoder,
 	var e envelope.Envelope
 	var line []byte
 	file := enc.File(0, nil)
-	return tailer.Lines(in, tailer.Input{MaxLineBytes: maxLine}, func(entry tailer.Entry) error {
+	return tailer.Lines(in, input, func(entry tailer.Entry) error {
 		t.lines++
 		file.Begin(time.Now())
 		if err := file.Encode(entry.Data, &e); err != nil {

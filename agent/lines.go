@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"cmp"
+	"strings"
+
+	"shiplog/agent/config"
+	"shiplog/agent/parse"
+	"shiplog/tailer"
+)
+
+// TailerInput says to the tailer how the files of an input are read. Its error
+// is of type config.Errors.
+func TailerInput(in *config.Input) (tailer.Input, error) {
+	if err := tailer.CheckEncoding(in.Encoding); err != nil {
+		return tailer.Input{}, config.Errors{in.EncodingAt.Error(err.Error())}
+	}
+	j, err := joiner(in)
+	if err != nil {
+		return tailer.Input{}, config.Errors{in.At.Error(err.Error())}
+	}
+	return tailer.Input{
+		Name: in.Name, Paths: in.Paths, Exclude: in.Exclude, FromEnd: in.Start == "end", Encoding: in.Encoding,
+		MaxLineBytes: int(in.MaxLineBytes), RotateWait: in.RotateWait, FlushPartialAfter: in.FlushPartialAfter,
+		Joiner: j, JoinLines: in.Multiline.MaxLines, JoinBytes: int(cmp.Or(in.Multiline.MaxBytes, in.MaxLineBytes)), JoinWait: in.Multiline.Wait,
+	}, nil
+}
+
+// joiner says which lines of the input make one entry; nil: each is one.
+func joiner(in *config.Input) (tailer.Joiner, error) {
+	// A container's lines come in pieces, whatever the lines are.
+	switch in.Format {
+	case "docker":
+		return joinFunc(parse.DockerJoin), nil
+	case "cri":
+		return joinFunc(parse.CRIJoin), nil
+	}
+	m := &in.Multiline
+	switch m.Preset {
+	case "none":
+		return nil, nil
+	case "auto":
+		return tailer.NewAutoJoiner(parse.BeginsEntry), nil
+	case "":
+		return tailer.NewPatternJoiner(m.Start, m.Continue, m.End), nil
+	}
+	return tailer.NewPresetJoiner(strings.ToLower(m.Preset))
+}
+
+// joinFunc is a function as a tailer.Joiner.
+type joinFunc func(state uint32, line []byte) (joins bool, next uint32)
+
+// Join calls the function.
+func (f joinFunc) Join(state uint32, line []byte) (joins bool, next uint32) { return f(state, line) }

@@ -32,6 +32,7 @@ type Entry struct {
 	Gone     time.Time // when it was found to be nowhere; zero while it exists
 	Found    time.Time // when it was found first: the order of the files of one name
 	Parser   []byte    // what its parser has to know at Offset; at most some KiB
+	Ahead    []Sent    // what is known to be in Kafka beyond Offset, in order
 }
 
 // recordType is the first byte of a record. Zero is none, so that a run of
@@ -43,12 +44,17 @@ const (
 	typeRemoved  recordType = 2 // ids that are no more
 	typeComplete recordType = 3 // what came before it is a whole snapshot
 	typeClean    recordType = 4 // the run ended in order, here
+	typeHorizons recordType = 5 // all horizons, in place of those before
+	lastType                = typeHorizons
 )
 
 const (
-	magic      = "shiplogc"
-	version    = 1
-	headerSize = len(magic) + 4
+	magic   = "shiplogc"
+	version = 2
+	// A header is the magic, the version, and from version 2 on the checksum of
+	// both: a flipped bit must not pass for another version.
+	headerSize1 = len(magic) + 4
+	headerSize  = headerSize1 + 4
 	frameSize  = 8       // length and checksum
 	maxRecord  = 8 << 20 // bytes; a longer one is damage
 	fullRecord = 1 << 20 // bytes at which the next record is begun
@@ -71,7 +77,32 @@ func (e *VersionError) Error() string {
 }
 
 func appendHeader(dst []byte) []byte {
-	return binary.LittleEndian.AppendUint32(append(dst, magic...), version)
+	at := len(dst)
+	dst = binary.LittleEndian.AppendUint32(append(dst, magic...), version)
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[at:], castagnoli))
+}
+
+// readHeader returns how many bytes the header takes. It fails with a
+// *VersionError for an intact header of a newer version; every other error is
+// damage.
+func readHeader(path string, data []byte) (size int, err error) {
+	switch {
+	case len(data) == 0:
+		return 0, errors.New("the file is empty")
+	case len(data) < headerSize1 || string(data[:len(magic)]) != magic:
+		return 0, errors.New("not a checkpoint of shiplog")
+	}
+	v := binary.LittleEndian.Uint32(data[len(magic):])
+	intact := len(data) >= headerSize && crc32.Checksum(data[:headerSize1], castagnoli) == binary.LittleEndian.Uint32(data[headerSize1:])
+	switch {
+	case intact && v > version:
+		return 0, &VersionError{Path: path, Version: v}
+	case intact:
+		return headerSize, nil
+	case v == 1:
+		return headerSize1, nil
+	}
+	return 0, errors.New("its header has a wrong checksum")
 }
 
 // appendFrame adds length, checksum and body: a torn tail is recognised and cut.
@@ -137,6 +168,7 @@ const (
 	fieldGone
 	fieldFound
 	fieldParser
+	fieldAhead
 )
 
 // fieldEntry is the number of an entry in a record of type entries, fieldRemoved
@@ -182,6 +214,9 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	number(fieldFound, nanos(e.Found))
 	if len(e.Parser) > 0 {
 		text(fieldParser, string(e.Parser))
+	}
+	if len(e.Ahead) > 0 {
+		text(fieldAhead, string(appendSent(nil, e.Ahead)))
 	}
 	return dst
 }
@@ -230,7 +265,9 @@ func decodeEntry(b []byte) (Entry, error) {
 		}
 		b = b[size:]
 		origin = origin || n == fieldOrigin
-		e.set(n, v, s)
+		if err := e.set(n, v, s); err != nil {
+			return e, err
+		}
 	}
 	if !origin {
 		e.Origin = e.Path
@@ -241,7 +278,7 @@ func decodeEntry(b []byte) (Entry, error) {
 	return e, nil
 }
 
-func (e *Entry) set(n protowire.Number, v uint64, s []byte) {
+func (e *Entry) set(n protowire.Number, v uint64, s []byte) (err error) {
 	switch n {
 	case fieldID:
 		e.ID = v
@@ -275,7 +312,10 @@ func (e *Entry) set(n protowire.Number, v uint64, s []byte) {
 		e.Found = fromNanos(v)
 	case fieldParser:
 		e.Parser = append([]byte(nil), s...)
+	case fieldAhead:
+		e.Ahead, err = decodeSent(s)
 	}
+	return err
 }
 
 // appendEntries adds as many records as the entries take.
@@ -309,8 +349,8 @@ func appendRemoved(dst []byte, ids []uint64) []byte {
 	return dst
 }
 
-// applyRecord carries a record out on entries. Records of unknown types are
-// passed over.
+// applyRecord carries a record out on entries. Records of other types, and of
+// unknown ones, are passed over.
 func applyRecord(t recordType, fields []byte, entries map[uint64]Entry) error {
 	for len(fields) > 0 && (t == typeEntries || t == typeRemoved) {
 		n, typ, size := protowire.ConsumeTag(fields)

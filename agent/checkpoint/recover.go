@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -21,14 +20,13 @@ func fileName(dir string, generation uint64) string {
 
 // recovered is what the files of a state directory say.
 type recovered struct {
-	entries map[uint64]Entry
-	clean   bool
-	next    uint64 // the number of the generation to write
-	// The newest file, where it can be appended to.
-	current uint64
-	size    int64
-	files   []uint64 // generations that are there, the newest first
-	damage  []damage
+	entries  map[uint64]Entry
+	horizons []Horizon
+	clean    bool
+	next     uint64   // the number of the generation to write
+	files    []uint64 // generations that are there, the newest first
+	size     int64    // intact bytes of the newest, up to the first damage
+	damage   []damage
 }
 
 // damage is a file that does not say all that it should.
@@ -70,11 +68,9 @@ func recoverDir(disk FS, dir string) (recovered, error) {
 		}
 		if err != nil {
 			r.damage = append(r.damage, damage{g, path, err, errors.Is(err, errTorn) && c.complete})
-		} else if i == 0 {
-			r.current, r.size = g, c.size
 		}
 		if i == 0 {
-			r.clean = err == nil && c.clean
+			r.clean, r.size = err == nil && c.clean, c.size
 		}
 		newer = append(newer, c)
 		if c.complete {
@@ -82,7 +78,7 @@ func recoverDir(disk FS, dir string) (recovered, error) {
 		}
 	}
 	for _, c := range slices.Backward(newer) {
-		c.apply(r.entries)
+		c.apply(&r)
 	}
 	return r, nil
 }
@@ -92,7 +88,8 @@ type contents struct {
 	records  []rawRecord
 	complete bool  // it holds a whole snapshot
 	clean    bool  // it ends with the mark of an orderly end
-	size     int64 // bytes up to the end of the last intact record
+	size     int64 // bytes up to the first that is not intact
+	sound    int   // records up to there
 }
 
 type rawRecord struct {
@@ -100,48 +97,85 @@ type rawRecord struct {
 	fields []byte
 }
 
-// decode returns the intact records at the beginning of data, and an error if
-// they are not all.
+// decode returns the intact records of data, also those behind a damaged one,
+// and an error, that of the first damage, if they are not all.
 func decode(path string, data []byte) (contents, error) {
 	var c contents
-	switch {
-	case len(data) == 0:
-		return c, errors.New("the file is empty")
-	case len(data) < headerSize || !bytes.HasPrefix(data, []byte(magic)):
-		return c, errors.New("not a checkpoint of shiplog")
+	at, damaged := readHeader(path, data)
+	var tooNew *VersionError
+	if errors.As(damaged, &tooNew) {
+		return c, damaged
 	}
-	if v := binary.LittleEndian.Uint32(data[len(magic):]); v > version {
-		return c, &VersionError{Path: path, Version: v}
-	} else if v == 0 {
-		return c, errors.New("not a checkpoint of shiplog")
-	}
-	c.size = int64(headerSize)
-	scratch := map[uint64]Entry{}
-	for at := headerSize; at < len(data); {
-		t, fields, n, err := nextFrame(data[at:])
-		if err == nil {
-			err = applyRecord(t, fields, scratch)
-			clear(scratch)
-		}
+	c.size = int64(at)
+	for at < len(data) {
+		t, fields, n, err := intactFrame(data[at:])
 		if err != nil {
-			return c, fmt.Errorf("at byte %d of %d: %w", at, len(data), err)
+			if damaged == nil {
+				damaged = fmt.Errorf("at byte %d of %d: %w", at, len(data), err)
+			}
+			if at = nextIntact(data, at+1); at < len(data) && errors.Is(damaged, errTorn) {
+				damaged = errors.New("records before the last one are damaged")
+			}
+			continue
 		}
 		c.records = append(c.records, rawRecord{t, fields})
-		c.complete = c.complete || t == typeComplete
-		c.clean = t == typeClean
 		at += n
-		c.size = int64(at)
+		if damaged == nil {
+			c.complete = c.complete || t == typeComplete
+			c.clean = t == typeClean
+			c.size, c.sound = int64(at), len(c.records)
+		}
 	}
-	if !c.complete {
-		return c, errors.New("its snapshot is not whole")
+	if damaged == nil && !c.complete {
+		damaged = errors.New("its snapshot is not whole")
 	}
-	return c, nil
+	return c, damaged
 }
 
-func (c *contents) apply(entries map[uint64]Entry) {
-	for _, r := range c.records {
-		if err := applyRecord(r.t, r.fields, entries); err != nil {
-			return // decode has seen that it is well formed
+// intactFrame is nextFrame for a record whose fields are what they should be, too.
+func intactFrame(data []byte) (t recordType, fields []byte, size int, err error) {
+	t, fields, size, err = nextFrame(data)
+	switch {
+	case err != nil:
+	case t == typeHorizons:
+		_, err = decodeHorizons(fields)
+	default:
+		err = applyRecord(t, fields, map[uint64]Entry{})
+	}
+	return t, fields, size, err
+}
+
+// nextIntact returns where the next intact record begins, at offset at or
+// behind it; len(data) if there is none.
+func nextIntact(data []byte, at int) int {
+	for ; at+frameSize < len(data); at++ {
+		n := binary.LittleEndian.Uint32(data[at:])
+		if n == 0 || n > maxRecord || int(n) > len(data)-at-frameSize {
+			continue
+		}
+		if t := recordType(data[at+frameSize]); t == 0 || t > lastType {
+			continue // half of a checksum is found by chance: a known type has to be there
+		}
+		if _, _, _, err := intactFrame(data[at:]); err == nil {
+			return at
+		}
+	}
+	return len(data)
+}
+
+// apply carries the records out. Entries count wherever they are: an older one
+// means sending again, never skipping. A horizon counts only with all records
+// before it: it is true for their entries.
+func (c *contents) apply(r *recovered) {
+	for i, rec := range c.records {
+		if rec.t != typeHorizons {
+			if err := applyRecord(rec.t, rec.fields, r.entries); err != nil {
+				return // decode has seen that it is well formed
+			}
+			continue
+		}
+		if hs, err := decodeHorizons(rec.fields); err == nil && c.complete && i < c.sound {
+			r.horizons = hs
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Options may be left zero.
@@ -27,14 +29,16 @@ type Store struct {
 	o    Options
 	lock *os.File
 
-	entries map[uint64]Entry
-	clean   bool
-	damaged []string
+	entries  map[uint64]Entry
+	horizons []Horizon
+	clean    bool
+	damaged  []string
 
 	// unsaved are the entries that an error kept from the disk; true stands
 	// for those that are to be there, false for those that are to go.
 	unsaved map[uint64]bool
-	file    File   // the newest generation; nil after an error, or before the first save
+	moved   bool   // the horizons on disk are older ones
+	file    File   // the newest generation; nil after an error
 	current uint64 // its number
 	next    uint64
 	base    int64 // its size when its snapshot was written
@@ -42,10 +46,11 @@ type Store struct {
 	older   []uint64
 }
 
-// Open takes the directory for this process, making it if need be, and reads
-// what is there. Damage never fails it: it goes on from the last good state and
-// says so. It fails where the directory cannot be used: a *LockedError where
-// another process has it, a *VersionError where a newer version wrote it.
+// Open takes the directory for this process, making it if need be, reads what is
+// there, and marks on disk that a run has begun. Damage never fails it: it goes
+// on from the last good state and says so. Nor does a full disk. It fails where
+// the directory cannot be used: a *LockedError where another process has it, a
+// *VersionError where a newer version wrote it.
 func Open(dir string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -80,7 +85,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return fmt.Errorf("state in %s: %w", s.dir, err)
 	}
-	s.entries, s.clean, s.next, s.older = r.entries, r.clean, r.next, r.files
+	s.entries, s.horizons, s.clean, s.next, s.older = r.entries, r.horizons, r.clean, r.next, r.files
 	for _, d := range r.damage {
 		if d.torn {
 			s.o.Log.Warn("the checkpoint's end was cut off by a crash; going on from what is whole before it", "file", d.path, "reason", d.reason)
@@ -88,33 +93,60 @@ func (s *Store) recover() error {
 		}
 		s.damaged = append(s.damaged, fmt.Sprintf("%s: %v", d.path, d.reason))
 		s.o.Log.Error("the checkpoint is damaged; going on from the last good state, some lines may be sent again", "file", d.path, "reason", d.reason, "files_known", len(s.entries))
-		s.setAside(d)
+		s.older = slices.DeleteFunc(s.older, func(g uint64) bool { return g == d.generation })
 	}
-	if r.current != 0 {
-		s.appendTo(r.current, r.size)
+	if err := s.snapshot(); err != nil {
+		// The damaged files keep their names: what is intact in them is nowhere else.
+		s.o.Log.Error("the checkpoint cannot be written; going on, and trying again", "dir", s.dir, "error", err)
+		s.unmark(r)
+		return nil
+	}
+	for _, d := range r.damage {
+		if !d.torn {
+			s.setAside(d)
+		}
 	}
 	return nil
 }
 
+// unmark takes the mark of a clean end off the newest file, which needs no room
+// on the disk: this run may end otherwise.
+func (s *Store) unmark(r recovered) {
+	if !r.clean {
+		return
+	}
+	f, err := s.o.FS.Append(fileName(s.dir, r.files[0]))
+	if err == nil {
+		err = f.Truncate(r.size - int64(len(appendFrame(nil, typeClean, nil))))
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		s.o.Log.Warn("the checkpoint still says that the last run ended in order: after a crash before it can be written, lines may be sent again unnoticed", "dir", s.dir, "error", err)
+	}
+}
+
+const (
+	asidePrefix = "checkpoint-damaged."
+	keptAside   = 5
+)
+
 // setAside keeps a damaged file under another name, for whoever wants to know;
-// one at most.
+// the newest few of them.
 func (s *Store) setAside(d damage) {
-	if err := s.o.FS.Rename(d.path, filepath.Join(s.dir, "checkpoint-damaged")); err != nil {
+	if err := s.o.FS.Rename(d.path, filepath.Join(s.dir, fmt.Sprintf("%s%08d", asidePrefix, d.generation))); err != nil {
 		s.o.Log.Warn("the damaged checkpoint cannot be set aside", "file", d.path, "error", err)
 		return
 	}
-	s.older = slices.DeleteFunc(s.older, func(g uint64) bool { return g == d.generation })
-}
-
-// appendTo goes on with a whole file of an earlier run.
-func (s *Store) appendTo(generation uint64, size int64) {
-	f, err := s.o.FS.Append(fileName(s.dir, generation))
+	names, err := s.o.FS.ReadDir(s.dir) // sorted
 	if err != nil {
-		s.o.Log.Warn("the checkpoint cannot be appended to; a new one is written", "dir", s.dir, "error", err)
-		return
+		return // the next time
 	}
-	s.file, s.current, s.size, s.base = f, generation, size, 0
-	s.older = slices.DeleteFunc(s.older, func(g uint64) bool { return g == generation })
+	names = slices.DeleteFunc(names, func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), asidePrefix) })
+	for _, n := range names[:max(0, len(names)-keptAside)] {
+		if err := s.o.FS.Remove(filepath.Join(s.dir, n.Name())); err != nil {
+			s.o.Log.Debug("an old damaged checkpoint cannot be removed", "error", err)
+		}
+	}
 }
 
 // Entries returns what the store holds, sorted by ID.
@@ -124,7 +156,18 @@ func sorted(entries map[uint64]Entry) []Entry {
 	return slices.SortedFunc(maps.Values(entries), func(a, b Entry) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// Clean reports whether the run before this one ended by Close.
+// Horizons returns from where on the topics have to be read to meet each record
+// that the entries do not cover. None may be known: then all there was may be
+// sent again.
+func (s *Store) Horizons() []Horizon { return s.horizons }
+
+// SetHorizons makes hs all horizons there are, from the next Save on: together
+// with that Save's entries, for which they have to be true. hs becomes the
+// store's.
+func (s *Store) SetHorizons(hs []Horizon) { s.horizons, s.moved = hs, true }
+
+// Clean reports whether the run before this one ended by Close. The mark of that
+// end does not outlive Open.
 func (s *Store) Clean() bool { return s.clean }
 
 // Damaged returns what was found damaged by Open, a line each.
@@ -142,7 +185,7 @@ func (s *Store) Save(changed []Entry, removed []uint64) error {
 		delete(s.entries, id)
 		s.unsaved[id] = false
 	}
-	if len(s.unsaved) == 0 {
+	if len(s.unsaved) == 0 && !s.moved && s.file != nil {
 		return nil
 	}
 	if s.file == nil || s.size-s.base > max(s.o.CompactAt, 2*s.base) {
@@ -166,7 +209,11 @@ func (s *Store) changes() []byte {
 			gone = append(gone, id)
 		}
 	}
-	return appendRemoved(data, gone)
+	data = appendRemoved(data, gone)
+	if s.moved { // last: in what a crash leaves of this, they are not ahead of the entries
+		data = appendHorizons(data, s.horizons)
+	}
+	return data
 }
 
 // append writes data behind what is there. After a failure the file is cut
@@ -191,6 +238,7 @@ func (s *Store) append(data []byte, settles bool) error {
 	s.size += int64(len(data))
 	if settles {
 		clear(s.unsaved)
+		s.moved = false
 	}
 	return nil
 }
@@ -215,6 +263,7 @@ func (s *Store) snapshot() error {
 			}
 		}
 	})
+	data = appendHorizons(data, s.horizons)
 	data = appendFrame(data, typeComplete, nil)
 	path := fileName(s.dir, s.next)
 	f, err := s.replace(path, data)
@@ -226,6 +275,7 @@ func (s *Store) snapshot() error {
 	}
 	s.file, s.current, s.base, s.size = f, s.next, int64(len(data)), int64(len(data))
 	s.next++
+	s.moved = false
 	clear(s.unsaved)
 	s.removeOld()
 	return nil
@@ -278,9 +328,6 @@ func (s *Store) removeOld() {
 // could not write is tried once more.
 func (s *Store) Close() error {
 	err := s.Save(nil, nil)
-	if err == nil && s.file == nil {
-		err = s.snapshot()
-	}
 	if err == nil {
 		err = s.append(appendFrame(nil, typeClean, nil), false)
 	}
@@ -300,4 +347,13 @@ func (s *Store) Abandon() error {
 		s.file = nil
 	}
 	return errors.Join(err, s.lock.Close())
+}
+
+// Release gives the directory back without having run: the next Open finds a
+// clean end where this one did.
+func (s *Store) Release() error {
+	if s.clean {
+		return s.Close()
+	}
+	return s.Abandon()
 }

@@ -1,0 +1,179 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Horizon says from where on a topic has to be read so that each record of ours
+// is met that the saved entries do not cover.
+type Horizon struct {
+	Topic string
+	From  map[int32]int64 // by partition: the offset to begin at
+	// Since is for partitions that From does not name: such records were made
+	// after it.
+	Since time.Time
+}
+
+// Sent is a record that Kafka has, though the prefix of its file does not reach
+// it: the raw bytes [Start,End) of the file, and a checksum of the value that
+// they became. Offsets alone prove nothing: after a crash the file may hold other
+// bytes there.
+type Sent struct {
+	Start, End int64
+	Sum        uint32
+}
+
+// The numbers of the fields of a horizon, and that of a horizon in its record.
+const (
+	fieldHorizon protowire.Number = 1
+
+	fieldTopic protowire.Number = 1
+	fieldSince protowire.Number = 2
+	fieldFrom  protowire.Number = 3 // pairs of partition and offset
+)
+
+// appendHorizons adds one record with all of them.
+func appendHorizons(dst []byte, hs []Horizon) []byte {
+	var fields, one, pairs []byte
+	for _, h := range hs {
+		pairs = pairs[:0]
+		for _, p := range slices.Sorted(maps.Keys(h.From)) {
+			pairs = protowire.AppendVarint(protowire.AppendVarint(pairs, uint64(uint32(p))), uint64(h.From[p]))
+		}
+		one = protowire.AppendString(protowire.AppendTag(one[:0], fieldTopic, protowire.BytesType), h.Topic)
+		one = protowire.AppendFixed64(protowire.AppendTag(one, fieldSince, protowire.Fixed64Type), nanos(h.Since))
+		one = protowire.AppendBytes(protowire.AppendTag(one, fieldFrom, protowire.BytesType), pairs)
+		fields = protowire.AppendBytes(protowire.AppendTag(fields, fieldHorizon, protowire.BytesType), one)
+	}
+	return appendFrame(dst, typeHorizons, fields)
+}
+
+// decodeHorizons is the opposite of appendHorizons, for the fields of the record.
+func decodeHorizons(fields []byte) ([]Horizon, error) {
+	var hs []Horizon
+	for len(fields) > 0 {
+		n, typ, size := protowire.ConsumeTag(fields)
+		if size < 0 {
+			return nil, protowire.ParseError(size)
+		}
+		fields = fields[size:]
+		if n == fieldHorizon && typ == protowire.BytesType {
+			b, k := protowire.ConsumeBytes(fields)
+			if size = k; k >= 0 {
+				h, err := decodeHorizon(b)
+				if err != nil {
+					return nil, err
+				}
+				hs = append(hs, h)
+			}
+		} else {
+			size = protowire.ConsumeFieldValue(n, typ, fields)
+		}
+		if size < 0 {
+			return nil, protowire.ParseError(size)
+		}
+		fields = fields[size:]
+	}
+	return hs, nil
+}
+
+func decodeHorizon(b []byte) (h Horizon, err error) {
+	h.From = map[int32]int64{}
+	for len(b) > 0 {
+		n, typ, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return h, protowire.ParseError(size)
+		}
+		b = b[size:]
+		var v uint64
+		var s []byte
+		switch {
+		case n == fieldSince && typ == protowire.Fixed64Type:
+			v, size = protowire.ConsumeFixed64(b)
+			h.Since = fromNanos(v)
+		case n == fieldTopic && typ == protowire.BytesType:
+			s, size = protowire.ConsumeBytes(b)
+			h.Topic = string(s)
+		case n == fieldFrom && typ == protowire.BytesType:
+			if s, size = protowire.ConsumeBytes(b); size >= 0 {
+				err = decodePairs(s, h.From)
+			}
+		default:
+			size = protowire.ConsumeFieldValue(n, typ, b)
+		}
+		if size < 0 {
+			return h, protowire.ParseError(size)
+		}
+		if err != nil {
+			return h, err
+		}
+		b = b[size:]
+	}
+	if h.Topic == "" {
+		return h, errors.New("a horizon of no topic")
+	}
+	return h, nil
+}
+
+func decodePairs(b []byte, from map[int32]int64) error {
+	for len(b) > 0 {
+		p, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		o, m := protowire.ConsumeVarint(b[n:])
+		if m < 0 {
+			return protowire.ParseError(m)
+		}
+		if int32(p) < 0 || uint64(int32(p)) != p || int64(o) < 0 {
+			return errors.New("an impossible offset of a partition")
+		}
+		from[int32(p)] = int64(o)
+		b = b[n+m:]
+	}
+	return nil
+}
+
+// appendSent adds records, the sorted ranges as differences.
+func appendSent(dst []byte, sent []Sent) []byte {
+	at := int64(0)
+	for _, s := range sent {
+		dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(s.Start-at))
+		dst = protowire.AppendVarint(dst, uint64(s.End-s.Start))
+		dst = binary.LittleEndian.AppendUint32(dst, s.Sum)
+		at = s.End
+	}
+	return dst
+}
+
+// decodeSent is the opposite of appendSent.
+func decodeSent(b []byte) ([]Sent, error) {
+	var out []Sent
+	at := int64(0)
+	for len(b) > 0 {
+		gap, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		length, m := protowire.ConsumeVarint(b[n:])
+		if m < 0 {
+			return nil, protowire.ParseError(m)
+		}
+		if b = b[n+m:]; len(b) < 4 {
+			return nil, errors.New("a checksum is cut short")
+		}
+		s := Sent{Start: at + protowire.DecodeZigZag(gap), Sum: binary.LittleEndian.Uint32(b)}
+		s.End = s.Start + int64(length)
+		if s.Start < 0 || s.End <= s.Start {
+			return nil, errors.New("an impossible range")
+		}
+		out, at, b = append(out, s), s.End, b[4:]
+	}
+	return out, nil
+}

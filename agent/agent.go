@@ -4,7 +4,8 @@
 // # Order of start and stop
 //
 // Start: the checkpoint (and with it the lock), the producer (which dials
-// nothing yet), the saver, the admin server, the tailer.
+// nothing yet), the admin server; after a crash the reading back; the saver, the
+// tailer.
 //
 // Stop, in the direction of the data: reading ends; what is in flight may still
 // be acknowledged, at most for shutdown_timeout; the saver writes the
@@ -16,6 +17,22 @@
 //
 // Only [ledger.settled], for ranges whose records Kafka has acknowledged, that
 // are in the dead letter file, or that hold nothing to ship.
+//
+// # After a crash
+//
+// What was acknowledged after the last save, or was on its way, is in Kafka and
+// beyond the saved prefixes. The next run reads it back before it reads any file,
+// from where the saved horizons say (see [horizon]) to the ends of the
+// partitions, and finds its own records by the headers src, off and len. What it
+// found is saved with the entries, and left out when the file is read again from
+// the saved offset on.
+//
+// A range alone would not do: while the agent was down, the file may have been
+// truncated and written anew, and begin as it did. An entry is left out only if
+// it becomes the very value that Kafka has for its range, else it is sent.
+//
+// For that each record in Kafka must name a source that the checkpoint knows, so
+// the first block of a file waits until the file is in the checkpoint on disk.
 package agent
 
 import (
@@ -64,13 +81,14 @@ type Agent struct {
 
 	damaged   []string
 	saveFault atomic.Pointer[string]
+	waiting   atomic.Pointer[string] // what keeps the reading back from beginning
 	adminAddr atomic.Pointer[string]
 }
 
 // counts are totals since the start.
 type counts struct {
 	bytes, entries, records, unparsed, truncated, partial atomic.Int64
-	filtered, sampled, limited, untransformed             atomic.Int64
+	filtered, sampled, limited, untransformed, known      atomic.Int64
 }
 
 // encoded counts what became of a block's entries.
@@ -93,6 +111,9 @@ func (c *counts) encoded(s *shipment) {
 		case transform.Limited:
 			c.limited.Add(l.entries)
 		}
+	}
+	if s.known > 0 {
+		c.known.Add(s.known)
 	}
 	if unparsed > 0 {
 		c.unparsed.Add(unparsed)
@@ -136,11 +157,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	a.store, a.damaged = store, store.Damaged()
-	if len(store.Entries()) > 0 && !store.Clean() {
-		a.log.Warn("the last run did not end in order: what it sent after its last save is sent again", "state_dir", c.StateDir)
-	}
 	if err := a.build(); err != nil {
-		return errors.Join(err, store.Abandon()) // nothing was sent, but what the run before left unclean still is
+		return errors.Join(err, store.Release()) // nothing was sent, but what the run before left unclean still is
 	}
 	return a.run(ctx)
 }
@@ -183,12 +201,16 @@ func (a *Agent) run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var saver, server sync.WaitGroup
-	saver.Go(func() { a.save(background) })
 	serving, stopServing := context.WithCancel(background)
 	server.Go(func() { a.serve(serving) })
 	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
 
-	err := a.tailer.Run(ctx, a.pipeline.handle)
+	begun, err := a.begin(ctx)
+	if begun {
+		saver.Go(func() { a.save(background) })
+		server.Go(func() { a.followEnds(serving) })
+		err = a.tailer.Run(ctx, a.pipeline.handle)
+	}
 
 	if ctx.Err() != nil {
 		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.c.ShutdownTimeout)
@@ -198,7 +220,11 @@ func (a *Agent) run(ctx context.Context) error {
 	stopBackground()
 	saver.Wait()
 	server.Wait()
-	err = errors.Join(err, a.close(drained))
+	if begun {
+		err = errors.Join(err, a.close(drained))
+	} else {
+		err = errors.Join(err, a.store.Release())
+	}
 	if a.o.Once && err == nil {
 		err = a.onceResult(ctx, drained)
 	}
@@ -229,8 +255,10 @@ func (a *Agent) drain(ctx context.Context) bool {
 
 // close writes the last state.
 func (a *Agent) close(drained bool) error {
-	changed, removed := a.ledger.take()
-	err := a.store.Save(changed, removed)
+	if !drained {
+		a.ledger.giveUp()
+	}
+	err := a.saveChanges()
 	if drained {
 		return errors.Join(err, a.store.Close())
 	}
@@ -278,8 +306,19 @@ func (a *Agent) saveSoon() {
 	}
 }
 
+// saveChanges writes what has changed, with the horizons that belong to it.
+func (a *Agent) saveChanges() error {
+	changed, removed := a.ledger.take()
+	if hs := a.ledger.moved; hs != nil {
+		a.store.SetHorizons(hs)
+	}
+	err := a.store.Save(changed, removed)
+	a.ledger.finished(changed, err)
+	return err
+}
+
 func (a *Agent) saveOnce() {
-	err := a.store.Save(a.ledger.take())
+	err := a.saveChanges()
 	was := a.saveFault.Load()
 	switch {
 	case err != nil:

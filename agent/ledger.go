@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/shipper"
 	"shiplog/tailer"
 )
 
@@ -23,6 +26,9 @@ type ledger struct {
 	files   map[tailer.FileID]*account
 	dirty   map[tailer.FileID]bool
 	removed []uint64
+	horizon horizon
+	moved   []checkpoint.Horizon // what belongs to the last take; nil if they are as before
+	tried   chan struct{}        // closed when a save that was under way is over
 }
 
 // account is one file in the ledger.
@@ -32,7 +38,18 @@ type account struct {
 	read      int64 // end of what was handed over
 	lastAck   time.Time
 	ends      map[int64]proof // of blocks acknowledged before their predecessors
+	handed    []handedBlock   // not covered by the prefix, in order
 	forgotten bool            // to be removed once all of it is acknowledged
+	saved     bool            // an entry of it is on disk
+	// sent is what earlier runs are known to have sent beyond the prefix, in
+	// order. It is replaced, never changed.
+	sent []checkpoint.Sent
+}
+
+// handedBlock is a block on its way, or acknowledged before its predecessors.
+type handedBlock struct {
+	end   int64
+	epoch *epoch // that it holds; nil: none
 }
 
 // proof is what identifies a file at the end of a block.
@@ -40,17 +57,18 @@ type proof struct {
 	head, tail checkpoint.Mark
 	seen       time.Time
 	parser     []byte // the parser's state there; nil: as it was before the block
+	sent       []checkpoint.Sent
 }
 
 func newLedger(entries []checkpoint.Entry, now func() time.Time) *ledger {
-	l := &ledger{now: now, files: map[tailer.FileID]*account{}, dirty: map[tailer.FileID]bool{}}
+	l := &ledger{now: now, files: map[tailer.FileID]*account{}, dirty: map[tailer.FileID]bool{}, horizon: newHorizon(), tried: make(chan struct{})}
 	for _, e := range entries {
 		id := tailer.FileID(e.ID)
 		if !e.Gone.IsZero() && now().Sub(e.Gone) > forgetAfter {
 			l.removed = append(l.removed, e.ID)
 			continue
 		}
-		l.files[id] = &account{entry: e, prefix: checkpoint.NewPrefix(e.Offset), read: e.Offset}
+		l.files[id] = &account{entry: e, prefix: checkpoint.NewPrefix(e.Offset), read: e.Offset, saved: true, sent: e.Ahead}
 	}
 	return l
 }
@@ -71,14 +89,58 @@ func (l *ledger) resume() []tailer.State {
 	return out
 }
 
-// handed notes that a block is on its way.
-func (l *ledger) handed(b *tailer.Block) {
+// handed notes that a block is about to be handed over, for topic, which is ""
+// where nothing of it is sent. It reports whether its file is in the checkpoint
+// on disk.
+func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 	if b.Volatile {
-		return
+		return true // there is nothing to save
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.account(b).read = b.End
+	a := l.account(b)
+	a.read = b.End
+	if e := l.horizon.enter(topic); e != nil {
+		a.handed = append(a.handed, handedBlock{b.End, e})
+	}
+	return a.saved
+}
+
+// awaitSaved waits until the file is in the checkpoint on disk, so that each
+// record in Kafka names a source that the checkpoint knows. It waits for one
+// save at most, and no longer than limit: where the disk is full or hangs,
+// shipping goes on, and a crash may have lines of that file repeated. It fails
+// only if ctx ends first.
+func (l *ledger) awaitSaved(ctx context.Context, id tailer.FileID, limit time.Duration) error {
+	l.mu.Lock()
+	a, tried := l.files[id], l.tried
+	saved := a == nil || a.saved
+	l.mu.Unlock()
+	if saved {
+		return nil
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-tried:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// finished notes that a save is over, and with which files if it went well.
+func (l *ledger) finished(changed []checkpoint.Entry, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range changed {
+		if a := l.files[tailer.FileID(changed[i].ID)]; a != nil && err == nil {
+			a.saved = true
+		}
+	}
+	close(l.tried)
+	l.tried = make(chan struct{})
 }
 
 // account returns the account of the block's file. Found comes before the first
@@ -93,25 +155,63 @@ func (l *ledger) account(b *tailer.Block) *account {
 	return a
 }
 
-// parserState returns what the file's parser has to know at the end of the
-// acknowledged prefix.
-func (l *ledger) parserState(id tailer.FileID) []byte {
+// resumed returns what earlier runs leave for who goes on with the file: what its
+// parser has to know at the end of the acknowledged prefix, and what was sent
+// beyond that.
+func (l *ledger) resumed(id tailer.FileID) (parser []byte, sent []checkpoint.Sent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a := l.files[id]; a != nil {
-		return a.entry.Parser
+		return a.entry.Parser, a.sent
 	}
-	return nil
+	return nil, nil
+}
+
+// begin makes known where the topics end before anything of this run is sent.
+func (l *ledger) begin(ends shipper.Offsets) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for topic, ps := range ends {
+		l.horizon.begin(topic, ps, l.now())
+	}
+}
+
+// learned notes where the topics end now.
+func (l *ledger) learned(ends shipper.Offsets) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.horizon.learned(ends)
+}
+
+// landed notes where records of a batch were acknowledged.
+func (l *ledger) landed(landings []shipper.Landing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range landings {
+		l.horizon.landed(at)
+	}
+}
+
+// found notes what a run before this one has sent, as Kafka has it.
+func (l *ledger) found(sent map[tailer.FileID][]checkpoint.Sent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, more := range sent {
+		if a := l.files[id]; a != nil && len(more) > 0 {
+			a.sent = sortSent(slices.Concat(a.sent, more))
+			l.dirty[id] = true
+		}
+	}
 }
 
 // settled notes that the block's bytes up to end are acknowledged, dead-lettered
 // or nothing to ship. parser is the parser's new state at end, nil if it has not
-// changed in the block.
-func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) {
+// changed in the block. It reports whether these bytes lie beyond the prefix.
+func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool) {
 	if b.Volatile || end <= b.Start {
-		return
+		return false
 	}
-	at := proof{checkpoint.Mark(b.Head), checkpoint.Mark(b.Tail(end)), time.Unix(0, b.Seen), parser}
+	at := proof{head: checkpoint.Mark(b.Head), tail: checkpoint.Mark(b.Tail(end)), seen: time.Unix(0, b.Seen), parser: parser}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.account(b)
@@ -121,8 +221,9 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) {
 				a.ends = map[int64]proof{}
 			}
 			a.ends[end] = at
+			return true
 		}
-		return
+		return false
 	}
 	if a.prefix.End() != end { // blocks behind this one had been acknowledged before it
 		at = a.ends[a.prefix.End()]
@@ -145,8 +246,38 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) {
 		a.entry.Seen = at.seen
 	}
 	a.lastAck = l.now()
+	a.release()
 	l.dirty[b.File] = true
 	l.dropForgotten(b.File, a)
+	return false
+}
+
+// release lets go of the epochs of blocks that the prefix covers.
+func (a *account) release() {
+	n := 0
+	for n < len(a.handed) && a.handed[n].end <= a.prefix.End() {
+		a.handed[n].epoch.open--
+		n++
+	}
+	// In place: slicing the front off would have each block allocate anew.
+	a.handed = slices.Delete(a.handed, 0, n)
+}
+
+// keep holds on to records that are acknowledged but beyond the prefix, which
+// end at offset end or before, until the prefix reaches there.
+func (l *ledger) keep(id tailer.FileID, end int64, sent []checkpoint.Sent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.files[id]
+	if a == nil || end <= a.prefix.End() {
+		return
+	}
+	if a.ends == nil {
+		a.ends = map[int64]proof{}
+	}
+	at := a.ends[end]
+	at.sent = sent
+	a.ends[end] = at
 }
 
 // event notes what happened to a file.
@@ -192,17 +323,44 @@ func (l *ledger) dropForgotten(id tailer.FileID, a *account) {
 	}
 }
 
-// take returns what changed since the last call.
+// take returns what changed since the last call. The horizons that belong to it
+// are in moved.
 func (l *ledger) take() (changed []checkpoint.Entry, removed []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id := range l.dirty {
-		changed = append(changed, l.files[id].entry)
+		a := l.files[id]
+		if a.sent = sentFrom(a.sent, a.prefix.End()); len(a.sent) == 0 {
+			a.sent = nil
+		}
+		e := a.entry
+		e.Ahead = a.sent
+		changed = append(changed, e)
 	}
 	removed = l.removed
 	clear(l.dirty)
 	l.removed = nil
+	l.moved = l.horizon.take(l.now())
 	return changed, removed
+}
+
+// giveUp prepares the last take of a run that was not all acknowledged: what was,
+// beyond the prefixes, goes with it.
+func (l *ledger) giveUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, a := range l.files {
+		before := len(a.sent)
+		for end, at := range a.ends {
+			if end > a.prefix.End() {
+				a.sent = append(a.sent[:len(a.sent):len(a.sent)], at.sent...)
+			}
+		}
+		if len(a.sent) > before {
+			a.sent = sortSent(a.sent)
+			l.dirty[id] = true
+		}
+	}
 }
 
 // progress is how far a file is acknowledged.

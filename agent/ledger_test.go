@@ -34,7 +34,7 @@ func TestLedgerNeverAhead(t *testing.T) {
 			at += n
 		}
 		for _, b := range blocks {
-			l.handed(b)
+			l.handed(b, "t")
 		}
 		settled := map[int64]int64{} // start -> end
 		for _, i := range rapid.Permutation(indices(len(blocks))).Draw(t, "order") {
@@ -95,7 +95,7 @@ func TestLedgerForgetsWhenAllIsSettled(t *testing.T) {
 	l := newLedger(nil, time.Now)
 	event(l, tailer.Found, state(1, 0))
 	b := &tailer.Block{File: 1, Stream: 1, Start: 0, End: 5}
-	l.handed(b)
+	l.handed(b, "t")
 	event(l, tailer.Forgotten, state(1, 5))
 	if _, removed := l.take(); len(removed) != 0 {
 		t.Fatal("removed before its last line was acknowledged")
@@ -138,7 +138,7 @@ func TestLedgerKeepsVanishedFilesForAWhile(t *testing.T) {
 func TestLedgerIgnoresPipes(t *testing.T) {
 	l := newLedger([]checkpoint.Entry{}, time.Now)
 	b := &tailer.Block{File: 1, End: 5, Volatile: true}
-	l.handed(b)
+	l.handed(b, "t")
 	l.settled(b, 5, nil)
 	if changed, _ := l.take(); len(changed) != 0 || len(l.files) != 0 {
 		t.Errorf("changed %v", changed)

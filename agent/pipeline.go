@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"shiplog/agent/checkpoint"
 	"shiplog/agent/envelope"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
@@ -60,19 +61,26 @@ type pipeline struct {
 	pool     sync.Pool // of *shipment
 
 	mu    sync.Mutex
-	files map[tailer.FileID]*FileEncoder
+	files map[tailer.FileID]*fileWork
 }
 
-// encoder returns the file's encoder. The blocks of one file come one after the
-// other, so that one goroutine uses it at a time.
-func (p *pipeline) encoder(b *tailer.Block) *FileEncoder {
+// fileWork is what is kept for a file from block to block.
+type fileWork struct {
+	*FileEncoder
+	sent []checkpoint.Sent // by earlier runs, and not passed yet; in order
+}
+
+// file returns what is kept for the block's file. The blocks of one file come one
+// after the other, so that one goroutine uses it at a time.
+func (p *pipeline) file(b *tailer.Block) *fileWork {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.files[b.File]
 	if f == nil {
-		f = p.routes[b.Input].encoder.File(uint64(b.File), p.ledger.parserState(b.File))
+		parser, sent := p.ledger.resumed(b.File)
+		f = &fileWork{p.routes[b.Input].encoder.File(uint64(b.File), parser), sent}
 		if p.files == nil {
-			p.files = map[tailer.FileID]*FileEncoder{}
+			p.files = map[tailer.FileID]*fileWork{}
 		}
 		p.files[b.File] = f
 	}
@@ -97,6 +105,9 @@ type shipment struct {
 	left    []leftOut
 	source  []byte
 	path    []byte
+
+	landings []shipper.Landing
+	known    int64 // entries that Kafka has already
 }
 
 // parserState is what the file's parser has to know after the entry that ends
@@ -134,20 +145,39 @@ type span struct {
 	untransformed              string // which transformation failed
 }
 
+// bytes returns the value, the last one in values.
+func (sp *span) bytes(values []byte) []byte {
+	if sp.whole != nil {
+		return sp.whole
+	}
+	return values[sp.value:]
+}
+
 var headerOne = []byte("1") //nolint:gochecknoglobals // a constant that Go cannot express
+
+// foundWait is how long the first block of a file waits at most for the file to
+// be in the checkpoint.
+const foundWait = 5 * time.Second
 
 // handle takes a block over. It fails only when ctx ends first.
 func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 	if len(b.Entries) == 0 { // blank lines, or NUL bytes
-		p.ledger.handed(b)
+		p.ledger.handed(b, "")
 		p.ledger.settled(b, b.End, nil)
 		b.Release()
 		return nil
 	}
 	s := p.encode(b)
-	p.ledger.handed(b)
+	saved := p.ledger.handed(b, p.routes[b.Input].topic)
 	p.counts.read(b)
-	if err := p.producer.Produce(ctx, &s.batch); err != nil {
+	var err error
+	if !saved {
+		err = p.ledger.awaitSaved(ctx, b.File, foundWait)
+	}
+	if err == nil {
+		err = p.producer.Produce(ctx, &s.batch)
+	}
+	if err != nil {
 		s.block = nil // not taken over: it stays the tailer's
 		p.recycle(s)
 		return err
@@ -164,7 +194,12 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		s = &shipment{}
 	}
 	s.block = b
-	r, f := &p.routes[b.Input], p.encoder(b)
+	r, f := &p.routes[b.Input], p.file(b)
+	if f.sent != nil {
+		if f.sent = sentFrom(f.sent, b.Start); len(f.sent) == 0 {
+			f.sent = nil
+		}
+	}
 	s.source = append(s.source[:0], b.File.String()...)
 	s.path = r.encoder.redact(s.path[:0], b.Origin)
 	f.Begin(time.Now())
@@ -190,8 +225,9 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	return s
 }
 
-// encodeEntry adds the entry to what is shipped, or says why it is left out.
-func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, i int, e *envelope.Envelope) transform.Action {
+// encodeEntry adds the entry to what is shipped, or says why it is left out. One
+// that an earlier run has sent is neither: it is shipped, and not again.
+func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *envelope.Envelope) transform.Action {
 	entry := &s.block.Entries[i]
 	sp := span{entry: i, value: len(s.values)}
 	if err := f.Encode(entry.Data, e); err != nil {
@@ -206,6 +242,11 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *FileEncoder, i int, e *
 		sp.whole = e.Raw
 	} else {
 		s.values = e.AppendJSON(s.values)
+	}
+	if f.sent != nil && isSent(f.sent, entry.Start, entry.End, sp.bytes(s.values)) {
+		s.values = s.values[:sp.value]
+		s.known++
+		return transform.Ship
 	}
 	sp.offset = len(s.values)
 	s.values = strconv.AppendInt(s.values, entry.Start, 10)
@@ -305,15 +346,34 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 		end = batch.Records[n].Start
 	}
 	p.counts.acked(batch.Records[:n])
+	if s.landings = batch.Landings(s.landings[:0]); len(s.landings) > 0 {
+		p.ledger.landed(s.landings)
+	}
 	var state []byte
 	for _, at := range s.states {
 		if at.end <= end {
 			state = at.state
 		}
 	}
-	p.ledger.settled(s.block, end, state)
+	switch ahead := p.ledger.settled(s.block, end, state); {
+	case n < len(batch.Records):
+		p.ledger.keep(s.block.File, s.block.End, sentOf(batch.Records))
+	case ahead:
+		p.ledger.keep(s.block.File, end, sentOf(batch.Records))
+	}
 	p.recycle(s)
 	p.nudge()
+}
+
+// sentOf returns those of the records that need not be sent again.
+func sentOf(records []shipper.Record) []checkpoint.Sent {
+	var sent []checkpoint.Sent
+	for i := range records {
+		if r := &records[i]; r.Settled() {
+			sent = append(sent, checkpoint.Sent{Start: r.Start, End: r.End, Sum: sumOf(r.Value)})
+		}
+	}
+	return sent
 }
 
 // keep bounds what one shipment may keep for the next.
@@ -330,7 +390,7 @@ func (p *pipeline) recycle(s *shipment) {
 	clear(s.states)
 	clear(s.batch.Records)
 	big := s.memory() > keep
-	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path,
+	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path, landings: s.landings,
 		batch: shipper.Batch{Records: s.batch.Records[:0]}}
 	if !big {
 		p.pool.Put(s)

@@ -89,6 +89,7 @@ type Totals struct {
 	Filtered     int64 `json:"filtered"`     // left out by drop or keep
 	Sampled      int64 `json:"sampled"`      // left out by sample
 	Limited      int64 `json:"limited"`      // left out by limit
+	AlreadySent  int64 `json:"already_sent"` // left out because the run before a crash had sent them
 	// Untransformed were shipped although a transformation failed, with the
 	// header transform_error.
 	Untransformed int64 `json:"untransformed"`
@@ -103,7 +104,7 @@ func (a *Agent) Status() Status {
 		Totals: Totals{
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
-			Filtered: a.counts.filtered.Load(), Sampled: a.counts.sampled.Load(), Limited: a.counts.limited.Load(), Untransformed: a.counts.untransformed.Load(),
+			Filtered: a.counts.filtered.Load(), Sampled: a.counts.sampled.Load(), Limited: a.counts.limited.Load(), AlreadySent: a.counts.known.Load(), Untransformed: a.counts.untransformed.Load(),
 		},
 	}
 	if addr := a.adminAddr.Load(); addr != nil {
@@ -148,6 +149,9 @@ func (a *Agent) kafkaState() KafkaState {
 // none if it is.
 func (a *Agent) Problems() []string {
 	out := a.producer.Health().Problems
+	if text := a.waiting.Load(); text != nil {
+		out = append(out, *text)
+	}
 	if text := a.saveFault.Load(); text != nil {
 		out = append(out, *text)
 	}

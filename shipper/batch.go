@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,41 @@ func (b *Batch) countSettled() {
 		}
 		b.settled++
 	}
+}
+
+// Settled reports whether the record is acknowledged or dead-lettered. Valid
+// once done was called with its batch.
+func (r *Record) Settled() bool { return r.err == nil }
+
+// Landing is where records of a batch are in one partition.
+type Landing struct {
+	Topic       string
+	Partition   int32
+	First, Last int64 // the lowest and the highest offset
+}
+
+// Landings appends to dst where the settled records are, an element for each
+// partition. A dead letter is nowhere, and so is a record whose offset Kafka has
+// not told. Valid once done was called with b.
+func (b *Batch) Landings(dst []Landing) []Landing {
+	known := len(dst)
+	at := known // the landing of the record before
+	for i := range b.Records {
+		r := &b.Records[i]
+		if r.err != nil || r.Offset < 0 {
+			continue
+		}
+		is := func(l Landing) bool { return l.Partition == r.Partition && l.Topic == r.Topic }
+		if at == len(dst) || !is(dst[at]) {
+			if at = known + slices.IndexFunc(dst[known:], is); at < known {
+				at = len(dst)
+				dst = append(dst, Landing{r.Topic, r.Partition, r.Offset, r.Offset})
+			}
+		}
+		l := &dst[at]
+		l.First, l.Last = min(l.First, r.Offset), max(l.Last, r.Offset)
+	}
+	return dst
 }
 
 // span is a run of a batch's records that go to one topic, and so one lane.

@@ -3,11 +3,13 @@ package shipper
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,4 +138,22 @@ func (b *brokers) list() []Broker {
 	}
 	slices.SortFunc(all, func(x, y Broker) int { return cmp.Compare(x.Addr, y.Addr) })
 	return all
+}
+
+// unreachable tells why no broker answers; seeds are the addresses to start from.
+func (b *brokers) unreachable(seeds []string, err error) string {
+	if isLogin(err) {
+		return describe("", err)
+	}
+	why := []string{}
+	for _, b := range b.list() {
+		if b.State == BrokerUnreachable {
+			why = append(why, fmt.Sprintf("%s: %s", b.Addr, b.LastError))
+		}
+	}
+	if len(why) == 0 {
+		why = append(why, err.Error())
+	}
+	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s)",
+		strings.Join(seeds, ", "), strings.Join(why, "; "))
 }

@@ -209,7 +209,7 @@ func (p *Producer) bury(l *lane, r *Record, reason error) bool {
 	for failures := 1; ; failures++ {
 		err := p.letters.add(letter)
 		if err == nil {
-			r.err = nil
+			r.err, r.Offset = nil, -1
 			p.opts.Log.Warn("record can never be accepted, it is a dead letter now", "topic", l.topic, "path", letter.Path,
 				"offset", letter.Offset, "length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
 			return true

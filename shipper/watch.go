@@ -84,7 +84,7 @@ func (p *Producer) probe(v view, found map[string]string) {
 	defer cancel()
 	resp, err := req.RequestWith(ctx, v.client)
 	if err != nil {
-		found["kafka"] = p.describeUnreachable(err)
+		found["kafka"] = p.brokers.unreachable(p.opts.Brokers, err)
 		return
 	}
 	for _, t := range resp.Topics {
@@ -104,24 +104,6 @@ func (p *Producer) probe(v view, found map[string]string) {
 				*t.Topic, v.stalled[*t.Topic].Round(time.Second), p.describeLeaders(t.Partitions))
 		}
 	}
-}
-
-// describeUnreachable tells why no broker answers.
-func (p *Producer) describeUnreachable(err error) string {
-	if isLogin(err) {
-		return describe("", err)
-	}
-	why := []string{}
-	for _, b := range p.brokers.list() {
-		if b.State == BrokerUnreachable {
-			why = append(why, fmt.Sprintf("%s: %s", b.Addr, b.LastError))
-		}
-	}
-	if len(why) == 0 {
-		why = append(why, err.Error())
-	}
-	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s)",
-		strings.Join(p.opts.Brokers, ", "), strings.Join(why, "; "))
 }
 
 // describeLeaders names the leaders that cannot be reached: addresses that

@@ -140,10 +140,17 @@ func decodePairs(b []byte, from map[int32]int64) error {
 	return nil
 }
 
+// maxAhead bounds the bytes that Entry.Ahead takes on disk, so that an entry
+// always fits a record. What is beyond is not saved, and may be sent again.
+const maxAhead = 4 << 20
+
 // appendSent adds records, the sorted ranges as differences.
 func appendSent(dst []byte, sent []Sent) []byte {
-	at := int64(0)
+	at, limit := int64(0), len(dst)+maxAhead
 	for _, s := range sent {
+		if len(dst) > limit {
+			break
+		}
 		dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(s.Start-at))
 		dst = protowire.AppendVarint(dst, uint64(s.End-s.Start))
 		dst = binary.LittleEndian.AppendUint32(dst, s.Sum)

@@ -55,9 +55,9 @@ const (
 	// both: a flipped bit must not pass for another version.
 	headerSize1 = len(magic) + 4
 	headerSize  = headerSize1 + 4
-	frameSize  = 8       // length and checksum
-	maxRecord  = 8 << 20 // bytes; a longer one is damage
-	fullRecord = 1 << 20 // bytes at which the next record is begun
+	frameSize   = 8       // length and checksum
+	maxRecord   = 8 << 20 // bytes; a longer one is damage
+	fullRecord  = 1 << 20 // bytes at which the next record is begun
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant table

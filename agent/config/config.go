@@ -21,6 +21,7 @@ type Config struct {
 	MemoryLimit        int64         // bytes in flight, for all files together
 	ShutdownTimeout    time.Duration // how long a stop waits for acknowledgements
 	CheckpointInterval time.Duration // how often progress is written to disk
+	ReadbackTimeout    time.Duration // how long own records are looked for after a crash; 0: not at all
 	RescanInterval     time.Duration // how often folders are listed
 	MaxOpenFiles       int           // descriptors of log files
 	Admin              Admin
@@ -129,6 +130,7 @@ func Default() Config {
 		MemoryLimit:        64 << 20,
 		ShutdownTimeout:    10 * time.Second,
 		CheckpointInterval: time.Second,
+		ReadbackTimeout:    30 * time.Second,
 		RescanInterval:     time.Second,
 		MaxOpenFiles:       1024,
 		Admin:              Admin{Listen: "127.0.0.1:9600"},

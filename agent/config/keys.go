@@ -25,6 +25,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		{"memory_limit", d.size(&c.MemoryLimit, 1<<20, math.MaxInt64)},
 		{"shutdown_timeout", d.duration(&c.ShutdownTimeout, 0, time.Hour)},
 		{"checkpoint_interval", d.duration(&c.CheckpointInterval, 10*time.Millisecond, time.Minute)},
+		{"readback_timeout", d.duration(&c.ReadbackTimeout, 0, time.Hour)},
 		{"rescan_interval", d.duration(&c.RescanInterval, 10*time.Millisecond, time.Hour)},
 		{"max_open_files", d.number(&c.MaxOpenFiles, 8, 1<<20)},
 		{"admin", func(n *yaml.Node, path string) {

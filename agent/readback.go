@@ -1,0 +1,228 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"shiplog/agent/checkpoint"
+	"shiplog/shipper"
+	"shiplog/tailer"
+)
+
+const (
+	// endsPatience is how long a start waits for the ends of the topics. Without
+	// them it goes on: nothing may be sent for long anyway.
+	endsPatience = 2 * time.Second
+	endsRetry    = time.Second      // until they are known for the first time
+	endsInterval = 30 * time.Second // later on: others write to the topics too
+	endsTimeout  = 10 * time.Second
+)
+
+// begin makes the run ready to send: it finds out what the run before it had
+// sent, if that ended in a crash, and where the topics end, and saves both. It
+// reports false if ctx ended before; the state is as it was then.
+func (a *Agent) begin(ctx context.Context) (bool, error) {
+	ends := shipper.Offsets{}
+	for _, topic := range a.topics() {
+		ends[topic] = map[int32]int64{}
+	}
+	for _, h := range a.store.Horizons() { // they only grow
+		if ends[h.Topic] != nil {
+			ends[h.Topic] = maps.Clone(h.From)
+		}
+	}
+	if !a.store.Clean() && len(a.store.Entries()) > 0 {
+		read, err := a.readBack(ctx)
+		if err != nil {
+			return false, err
+		}
+		for topic, ps := range read {
+			for p, end := range ps {
+				if ends[topic] != nil {
+					ends[topic][p] = end
+				}
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	a.ledger.begin(ends)
+	a.learnEnds(ctx, endsPatience)
+	a.saveOnce()
+	return true, nil
+}
+
+// topics returns the topics that something may be sent to.
+func (a *Agent) topics() []string {
+	var out []string
+	for i := range a.pipeline.routes {
+		out = append(out, a.pipeline.routes[i].topic)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// learnEnds asks Kafka where the topics end, and reports whether it answered for
+// all of them.
+func (a *Agent) learnEnds(ctx context.Context, patience time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	topics := a.topics()
+	ends, err := a.producer.Ends(ctx, topics...)
+	if err != nil {
+		a.log.Debug("the ends of the topics are not known", "error", err) // the producer says what is wrong with Kafka
+		return false
+	}
+	a.ledger.learned(ends)
+	return len(ends) == len(topics)
+}
+
+// followEnds keeps up with the ends of the topics until ctx ends.
+func (a *Agent) followEnds(ctx context.Context) {
+	wait := endsRetry
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if wait = endsInterval; !a.learnEnds(ctx, endsTimeout) {
+			wait = endsRetry
+		}
+	}
+}
+
+// readBack finds what the run before sent beyond what it saved. It returns the
+// ends of what was read. The error is that ctx has ended, or an option that can
+// never work.
+func (a *Agent) readBack(ctx context.Context) (shipper.Offsets, error) {
+	const then = "what it sent after its last save is sent again"
+	hs := a.store.Horizons()
+	switch {
+	case a.c.ReadbackTimeout == 0:
+		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.c.StateDir)
+		return nil, nil
+	case len(hs) == 0:
+		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.c.StateDir)
+		return nil, nil
+	}
+	conn, err := Connection(a.c)
+	if err != nil {
+		return nil, err
+	}
+	o := shipper.ReadBackOptions{
+		Brokers: a.c.Kafka.Brokers, ClientID: a.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.c.ReadbackTimeout, Log: a.log,
+		Waiting: func(why string) {
+			a.waiting.Store(nil)
+			if why != "" {
+				why = "after a crash, and before reading files, the last records have to be read back: " + why
+				a.waiting.Store(&why)
+			}
+		},
+	}
+	for _, h := range hs {
+		o.Topics = append(o.Topics, shipper.ReadBackTopic{Topic: h.Topic, From: h.From, Since: h.Since})
+	}
+	a.log.Info("the last run did not end in order: reading back what it sent after its last save", "at_most", o.Limit)
+	began := time.Now()
+	f := newFinder(a.store.Entries(), a.c.MemoryLimit/2)
+	result, err := shipper.ReadBack(ctx, o, f.take)
+	a.waiting.Store(nil)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		return nil, err
+	}
+	a.ledger.found(f.sent)
+	log := a.log.With("records_read", result.Records, "own_records", result.Ours, "not_saved", f.count, "took", time.Since(began).Round(time.Millisecond))
+	if f.full {
+		result.Problems = append(result.Problems, "more of it was found than half of memory_limit has room for")
+	}
+	if len(result.Problems) > 0 {
+		log.Warn("not everything was read back: "+then+" where it was not found", "reasons", result.Problems)
+	} else {
+		log.Info("read back: nothing is sent again")
+	}
+	return result.Ends, nil
+}
+
+// finder finds the records of our files in what is read back.
+type finder struct {
+	offsets map[tailer.FileID]int64 // what is saved of each file
+	sent    map[tailer.FileID][]checkpoint.Sent
+	count   int // of sent
+	room    int // how many more may be kept
+	full    bool
+}
+
+// sentMemory is about what a found record takes.
+const sentMemory = 32
+
+func newFinder(entries []checkpoint.Entry, memory int64) *finder {
+	f := &finder{offsets: map[tailer.FileID]int64{}, sent: map[tailer.FileID][]checkpoint.Sent{}, room: int(memory / sentMemory)}
+	for _, e := range entries {
+		f.offsets[tailer.FileID(e.ID)] = e.Offset
+	}
+	return f
+}
+
+// take reports whether the record is of one of our files, and notes what lies
+// beyond the saved prefix.
+func (f *finder) take(r *kgo.Record) bool {
+	id, start, end, ok := rangeOf(r)
+	if !ok {
+		return false
+	}
+	saved, ours := f.offsets[id]
+	switch {
+	case !ours:
+		return false
+	case end <= saved:
+	case f.room == 0:
+		f.full = true
+	default:
+		f.room--
+		f.count++
+		f.sent[id] = append(f.sent[id], checkpoint.Sent{Start: start, End: end, Sum: sumOf(r.Value)})
+	}
+	return true
+}
+
+// rangeOf returns which bytes of which file a record says it stands for.
+func rangeOf(r *kgo.Record) (id tailer.FileID, start, end int64, ok bool) {
+	var found int
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		var n uint64
+		var err error
+		switch h.Key {
+		case headerSource:
+			n, err = strconv.ParseUint(string(h.Value), 16, 64)
+			id = tailer.FileID(n)
+		case headerOffset:
+			n, err = strconv.ParseUint(string(h.Value), 10, 63)
+			start = int64(n)
+		case headerLength:
+			n, err = strconv.ParseUint(string(h.Value), 10, 63)
+			end = int64(n)
+		default:
+			continue
+		}
+		if err != nil {
+			return 0, 0, 0, false
+		}
+		found++
+	}
+	if found != 3 || end == 0 || end > math.MaxInt64-start {
+		return 0, 0, 0, false
+	}
+	return id, start, start + end, true
+}

@@ -33,7 +33,7 @@ func TestTorture(t *testing.T) {
 	for i, s := range []scenario{
 		{name: "rotate-only", partitions: 1, deletes: true, exact: true},
 		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true},
-		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}},
+		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}, exact: true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			if !realKafka() {

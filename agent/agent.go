@@ -4,8 +4,9 @@
 // # Order of start and stop
 //
 // Start: the checkpoint (and with it the lock), the producer (which dials
-// nothing yet), the admin server; after a crash the reading back; the saver, the
-// tailer.
+// nothing yet), the saver, the admin server, the tailer, which finds files at
+// once. Their blocks wait until it is known where the topics end, and, after a
+// crash, what the run before has sent.
 //
 // Stop, in the direction of the data: reading ends; what is in flight may still
 // be acknowledged, at most for shutdown_timeout; the saver writes the
@@ -21,7 +22,7 @@
 // # After a crash
 //
 // What was acknowledged after the last save, or was on its way, is in Kafka and
-// beyond the saved prefixes. The next run reads it back before it reads any file,
+// beyond the saved prefixes. The next run reads it back before it sends anything,
 // from where the saved horizons say (see [horizon]) to the ends of the
 // partitions, and finds its own records by the headers src, off and len. What it
 // found is saved with the entries, and left out when the file is read again from
@@ -71,7 +72,9 @@ type Agent struct {
 	log     *slog.Logger
 	started time.Time
 
-	store    *checkpoint.Store // the saver's, once that runs
+	saving   sync.Mutex // guards store and ledger.moved, once the parts run
+	store    *checkpoint.Store
+	before   before
 	ledger   *ledger
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
@@ -157,6 +160,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	a.store, a.damaged = store, store.Damaged()
+	a.before = before{entries: store.Entries(), horizons: store.Horizons()}
+	a.before.crashed = !store.Clean() && len(a.before.entries) > 0
 	if err := a.build(); err != nil {
 		return errors.Join(err, store.Release()) // nothing was sent, but what the run before left unclean still is
 	}
@@ -178,7 +183,7 @@ func (a *Agent) build() error {
 	if err != nil {
 		return err
 	}
-	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, counts: &a.counts}
+	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, counts: &a.counts, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}
@@ -200,31 +205,36 @@ func (a *Agent) build() error {
 func (a *Agent) run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
-	var saver, server sync.WaitGroup
+	var saver, server, starter sync.WaitGroup
+	saver.Go(func() { a.save(background) })
 	serving, stopServing := context.WithCancel(background)
 	server.Go(func() { a.serve(serving) })
 	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
 
-	begun, err := a.begin(ctx)
-	if begun {
-		saver.Go(func() { a.save(background) })
-		server.Go(func() { a.followEnds(serving) })
-		err = a.tailer.Run(ctx, a.pipeline.handle)
-	}
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	begun, fault := false, error(nil) // the starter's, until it ends
+	starter.Go(func() {
+		if begun, fault = a.begin(reading); begun {
+			close(a.pipeline.ready)
+			a.followEnds(serving)
+		} else {
+			stopReading() // at fault, or to end anyway
+		}
+	})
+	err := a.tailer.Run(reading, a.pipeline.handle)
+	stopReading()
 
 	if ctx.Err() != nil {
 		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.c.ShutdownTimeout)
 	}
 	drained := a.drain(ctx)
 	stopServing()
+	starter.Wait()
 	stopBackground()
 	saver.Wait()
 	server.Wait()
-	if begun {
-		err = errors.Join(err, a.close(drained))
-	} else {
-		err = errors.Join(err, a.store.Release())
-	}
+	err = errors.Join(err, fault, a.close(begun, drained))
 	if a.o.Once && err == nil {
 		err = a.onceResult(ctx, drained)
 	}
@@ -253,13 +263,17 @@ func (a *Agent) drain(ctx context.Context) bool {
 	return true
 }
 
-// close writes the last state.
-func (a *Agent) close(drained bool) error {
+// close writes the last state. A run that had not begun has sent nothing, and
+// leaves the end of the one before as it was.
+func (a *Agent) close(begun, drained bool) error {
 	if !drained {
 		a.ledger.giveUp()
 	}
 	err := a.saveChanges()
-	if drained {
+	switch {
+	case !begun:
+		return errors.Join(err, a.store.Release())
+	case drained:
 		return errors.Join(err, a.store.Close())
 	}
 	return errors.Join(err, a.store.Abandon())
@@ -306,14 +320,17 @@ func (a *Agent) saveSoon() {
 	}
 }
 
-// saveChanges writes what has changed, with the horizons that belong to it.
+// saveChanges writes what has changed, with the horizons that belong to it. It
+// may be called concurrently.
 func (a *Agent) saveChanges() error {
+	a.saving.Lock()
+	defer a.saving.Unlock()
 	changed, removed := a.ledger.take()
 	if hs := a.ledger.moved; hs != nil {
 		a.store.SetHorizons(hs)
 	}
 	err := a.store.Save(changed, removed)
-	a.ledger.finished(changed, err)
+	a.ledger.finished(changed)
 	return err
 }
 

@@ -28,7 +28,7 @@ type ledger struct {
 	removed []uint64
 	horizon horizon
 	moved   []checkpoint.Horizon // what belongs to the last take; nil if they are as before
-	tried   chan struct{}        // closed when a save that was under way is over
+	over    chan struct{}        // closed when the next save is over
 }
 
 // account is one file in the ledger.
@@ -40,7 +40,7 @@ type account struct {
 	ends      map[int64]proof // of blocks acknowledged before their predecessors
 	handed    []handedBlock   // not covered by the prefix, in order
 	forgotten bool            // to be removed once all of it is acknowledged
-	saved     bool            // an entry of it is on disk
+	saved     bool            // an entry of it is on disk, or could not be written
 	// sent is what earlier runs are known to have sent beyond the prefix, in
 	// order. It is replaced, never changed.
 	sent []checkpoint.Sent
@@ -61,7 +61,7 @@ type proof struct {
 }
 
 func newLedger(entries []checkpoint.Entry, now func() time.Time) *ledger {
-	l := &ledger{now: now, files: map[tailer.FileID]*account{}, dirty: map[tailer.FileID]bool{}, horizon: newHorizon(), tried: make(chan struct{})}
+	l := &ledger{now: now, files: map[tailer.FileID]*account{}, dirty: map[tailer.FileID]bool{}, horizon: newHorizon(), over: make(chan struct{})}
 	for _, e := range entries {
 		id := tailer.FileID(e.ID)
 		if !e.Gone.IsZero() && now().Sub(e.Gone) > forgetAfter {
@@ -90,8 +90,7 @@ func (l *ledger) resume() []tailer.State {
 }
 
 // handed notes that a block is about to be handed over, for topic, which is ""
-// where nothing of it is sent. It reports whether its file is in the checkpoint
-// on disk.
+// where nothing of it is sent. It reports whether its file was saved.
 func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 	if b.Volatile {
 		return true // there is nothing to save
@@ -107,40 +106,42 @@ func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 }
 
 // awaitSaved waits until the file is in the checkpoint on disk, so that each
-// record in Kafka names a source that the checkpoint knows. It waits for one
-// save at most, and no longer than limit: where the disk is full or hangs,
-// shipping goes on, and a crash may have lines of that file repeated. It fails
-// only if ctx ends first.
+// record in Kafka names a source that the checkpoint knows. It waits no longer
+// than until the first save with it is over, or for limit: where the disk is full
+// or hangs, shipping goes on, and a crash may have lines of that file repeated.
+// It fails only if ctx ends first.
 func (l *ledger) awaitSaved(ctx context.Context, id tailer.FileID, limit time.Duration) error {
-	l.mu.Lock()
-	a, tried := l.files[id], l.tried
-	saved := a == nil || a.saved
-	l.mu.Unlock()
-	if saved {
-		return nil
-	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	select {
-	case <-tried:
-	case <-timer.C:
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		l.mu.Lock()
+		a, over := l.files[id], l.over
+		saved := a == nil || a.saved
+		l.mu.Unlock()
+		if saved {
+			return nil
+		}
+		select {
+		case <-over: // of a save that began, perhaps, before the file was found
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return nil
 }
 
-// finished notes that a save is over, and with which files if it went well.
-func (l *ledger) finished(changed []checkpoint.Entry, err error) {
+// finished notes that a save of these entries is over.
+func (l *ledger) finished(changed []checkpoint.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range changed {
-		if a := l.files[tailer.FileID(changed[i].ID)]; a != nil && err == nil {
+		if a := l.files[tailer.FileID(changed[i].ID)]; a != nil {
 			a.saved = true
 		}
 	}
-	close(l.tried)
-	l.tried = make(chan struct{})
+	close(l.over)
+	l.over = make(chan struct{})
 }
 
 // account returns the account of the block's file. Found comes before the first
@@ -167,10 +168,17 @@ func (l *ledger) resumed(id tailer.FileID) (parser []byte, sent []checkpoint.Sen
 	return nil, nil
 }
 
-// begin makes known where the topics end before anything of this run is sent.
-func (l *ledger) begin(ends shipper.Offsets) {
+// begin notes what the run before this one sent, as Kafka has it, and where the
+// topics end, before anything of this run is sent. One take has both.
+func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Offsets) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for id, more := range sent {
+		if a := l.files[id]; a != nil && len(more) > 0 {
+			a.sent = sortSent(slices.Concat(a.sent, more))
+			l.dirty[id] = true
+		}
+	}
 	for topic, ps := range ends {
 		l.horizon.begin(topic, ps, l.now())
 	}
@@ -189,18 +197,6 @@ func (l *ledger) landed(landings []shipper.Landing) {
 	defer l.mu.Unlock()
 	for _, at := range landings {
 		l.horizon.landed(at)
-	}
-}
-
-// found notes what a run before this one has sent, as Kafka has it.
-func (l *ledger) found(sent map[tailer.FileID][]checkpoint.Sent) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, more := range sent {
-		if a := l.files[id]; a != nil && len(more) > 0 {
-			a.sent = sortSent(slices.Concat(a.sent, more))
-			l.dirty[id] = true
-		}
 	}
 }
 

@@ -56,9 +56,10 @@ type pipeline struct {
 	producer *shipper.Producer
 	ledger   *ledger
 	counts   *counts
-	nudge    func()    // there is room again
-	scratch  sync.Pool // of *envelope.Envelope
-	pool     sync.Pool // of *shipment
+	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
+	nudge    func()        // there is room again
+	scratch  sync.Pool     // of *envelope.Envelope
+	pool     sync.Pool     // of *shipment
 
 	mu    sync.Mutex
 	files map[tailer.FileID]*fileWork
@@ -161,6 +162,13 @@ const foundWait = 5 * time.Second
 
 // handle takes a block over. It fails only when ctx ends first.
 func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
+	if p.ready != nil {
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if len(b.Entries) == 0 { // blank lines, or NUL bytes
 		p.ledger.handed(b, "")
 		p.ledger.settled(b, b.End, nil)

@@ -26,35 +26,40 @@ const (
 
 // begin makes the run ready to send: it finds out what the run before it had
 // sent, if that ended in a crash, and where the topics end, and saves both. It
-// reports false if ctx ended before; the state is as it was then.
+// reports false if ctx ended before; then nothing has changed.
 func (a *Agent) begin(ctx context.Context) (bool, error) {
 	ends := shipper.Offsets{}
 	for _, topic := range a.topics() {
 		ends[topic] = map[int32]int64{}
 	}
-	for _, h := range a.store.Horizons() { // they only grow
+	for _, h := range a.before.horizons { // partitions only grow: these are true still
 		if ends[h.Topic] != nil {
 			ends[h.Topic] = maps.Clone(h.From)
 		}
 	}
-	if !a.store.Clean() && len(a.store.Entries()) > 0 {
-		read, err := a.readBack(ctx)
+	var sent map[tailer.FileID][]checkpoint.Sent
+	if a.before.crashed {
+		found, read, err := a.readBack(ctx)
 		if err != nil {
 			return false, err
 		}
+		sent = found
 		for topic, ps := range read {
-			for p, end := range ps {
-				if ends[topic] != nil {
-					ends[topic][p] = end
-				}
+			if ends[topic] != nil {
+				maps.Copy(ends[topic], ps)
 			}
 		}
 	}
-	if ctx.Err() != nil {
+	now, err := a.askEnds(ctx, endsPatience)
+	switch {
+	case ctx.Err() != nil:
 		return false, nil
+	case err != nil: // the producer says what is wrong with Kafka
+		a.log.Debug("going on without the ends of the topics", "error", err)
 	}
-	a.ledger.begin(ends)
-	a.learnEnds(ctx, endsPatience)
+	a.before = before{} // of no use any more, and perhaps large
+	a.ledger.begin(sent, ends)
+	a.ledger.learned(now)
 	a.saveOnce()
 	return true, nil
 }
@@ -69,19 +74,11 @@ func (a *Agent) topics() []string {
 	return slices.Compact(out)
 }
 
-// learnEnds asks Kafka where the topics end, and reports whether it answered for
-// all of them.
-func (a *Agent) learnEnds(ctx context.Context, patience time.Duration) bool {
+// askEnds asks Kafka where the topics end, for as long as patience.
+func (a *Agent) askEnds(ctx context.Context, patience time.Duration) (shipper.Offsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	topics := a.topics()
-	ends, err := a.producer.Ends(ctx, topics...)
-	if err != nil {
-		a.log.Debug("the ends of the topics are not known", "error", err) // the producer says what is wrong with Kafka
-		return false
-	}
-	a.ledger.learned(ends)
-	return len(ends) == len(topics)
+	return a.producer.Ends(ctx, a.topics()...)
 }
 
 // followEnds keeps up with the ends of the topics until ctx ends.
@@ -93,29 +90,39 @@ func (a *Agent) followEnds(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		if wait = endsInterval; !a.learnEnds(ctx, endsTimeout) {
-			wait = endsRetry
+		wait = endsRetry
+		if ends, err := a.askEnds(ctx, endsTimeout); err == nil {
+			a.ledger.learned(ends)
+			if len(ends) == len(a.topics()) {
+				wait = endsInterval
+			}
 		}
 	}
 }
 
-// readBack finds what the run before sent beyond what it saved. It returns the
-// ends of what was read. The error is that ctx has ended, or an option that can
-// never work.
-func (a *Agent) readBack(ctx context.Context) (shipper.Offsets, error) {
+// before is what the store said when it was opened.
+type before struct {
+	crashed  bool // the run before did not end in order, and may have sent more than it saved
+	entries  []checkpoint.Entry
+	horizons []checkpoint.Horizon
+}
+
+// readBack finds what the run before sent beyond what it saved, and the ends up to
+// which it looked. The error is an option that can never work.
+func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Sent, shipper.Offsets, error) {
 	const then = "what it sent after its last save is sent again"
-	hs := a.store.Horizons()
+	hs := a.before.horizons
 	switch {
 	case a.c.ReadbackTimeout == 0:
 		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.c.StateDir)
-		return nil, nil
+		return nil, nil, nil
 	case len(hs) == 0:
 		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.c.StateDir)
-		return nil, nil
+		return nil, nil, nil
 	}
 	conn, err := Connection(a.c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o := shipper.ReadBackOptions{
 		Brokers: a.c.Kafka.Brokers, ClientID: a.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.c.ReadbackTimeout, Log: a.log,
@@ -132,16 +139,15 @@ func (a *Agent) readBack(ctx context.Context) (shipper.Offsets, error) {
 	}
 	a.log.Info("the last run did not end in order: reading back what it sent after its last save", "at_most", o.Limit)
 	began := time.Now()
-	f := newFinder(a.store.Entries(), a.c.MemoryLimit/2)
+	f := newFinder(a.before.entries, a.c.MemoryLimit/2)
 	result, err := shipper.ReadBack(ctx, o, f.take)
 	a.waiting.Store(nil)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, nil
+			err = nil
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	a.ledger.found(f.sent)
 	log := a.log.With("records_read", result.Records, "own_records", result.Ours, "not_saved", f.count, "took", time.Since(began).Round(time.Millisecond))
 	if f.full {
 		result.Problems = append(result.Problems, "more of it was found than half of memory_limit has room for")
@@ -151,7 +157,7 @@ func (a *Agent) readBack(ctx context.Context) (shipper.Offsets, error) {
 	} else {
 		log.Info("read back: nothing is sent again")
 	}
-	return result.Ends, nil
+	return f.sent, result.Ends, nil
 }
 
 // finder finds the records of our files in what is read back.

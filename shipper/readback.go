@@ -144,10 +144,16 @@ func (r *readBack) run(ctx context.Context) error {
 	}
 	defer r.client.Close()
 	r.follow(limited)
-	if limited.Err() != nil && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() == nil:
+	case r.left > 0:
 		r.problem("it took longer than %s, and %d partitions were not read to their ends: allow it more time", r.opts.Limit, r.left)
+	default:
+		r.problem("within %s it could not be made sure that nothing is still on its way: allow it more time", r.opts.Limit)
 	}
-	return ctx.Err()
+	return nil
 }
 
 // prepare waits for a broker and learns where to read. The context it returns
@@ -342,10 +348,13 @@ func (r *readBack) locate(ctx context.Context, admin *kadm.Client, t ReadBackTop
 			return admin.ListOffsetsAfterMilli(ctx, t.Since.Add(-sinceSlack).UnixMilli(), topics...)
 		})
 	}
-	if err != nil {
-		if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-			r.drop(t.Topic, err)
-		}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		r.problem("the offsets of topic %q could not be learnt", t.Topic)
+		return
+	default:
+		r.drop(t.Topic, err)
 		return
 	}
 	ps := make(map[int32]*part)

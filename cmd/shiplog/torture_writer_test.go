@@ -367,8 +367,8 @@ func TestWriterUsesEachRotation(t *testing.T) {
 		if err := w.step(now.Add(time.Duration(i) * writerTick)); err != nil {
 			t.Fatal(err)
 		}
-		for seq := o.writers[0].highest + 1; seq <= w.written; seq++ {
-			o.arrive(tortureValue(0, seq))
+		for seq := o.writers[0].prefix + 1; seq <= w.written; seq++ {
+			o.arrive(0, tortureValue(0, seq))
 		}
 	}
 	if err := w.file.Close(); err != nil {

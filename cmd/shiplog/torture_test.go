@@ -31,8 +31,10 @@ func TestTorture(t *testing.T) {
 	seed := tortureNumber(t, "TORTURE_SEED", rand.Uint64())
 	kafka, binary := startTortureKafka(t), buildAgent(t)
 	for i, s := range []scenario{
-		{name: "rotate-only", partitions: 1, deletes: true, exact: true},
-		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true},
+		{name: "rotate-only", partitions: 1, deletes: true, exact: true, ordered: true},
+		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
+		// Not ordered: of a file that was found just before the kill only the inode
+		// is known, and that can be another generation's by the next start.
 		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}, exact: true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -61,7 +63,8 @@ type scenario struct {
 	partitions int32
 	stops      []stop // how the agent is stopped, at random; none: it is left alone
 	deletes    bool   // files are deleted while the agent reads them
-	exact      bool   // nothing may be repeated, or come in another order than written
+	exact      bool   // nothing may be repeated
+	ordered    bool   // nothing may come in another order than written, in one partition
 }
 
 type stop func(*testAgent) error
@@ -245,7 +248,10 @@ func (r *tortureRun) judge(t *testing.T) {
 	if v.written == 0 || v.lost != 0 || v.bad != 0 {
 		t.Errorf("want every line of several to arrive as it was written: %v", v)
 	}
-	if r.exact && (v.repeated != 0 || v.disorder != 0) {
-		t.Errorf("want nothing repeated or out of order: %v", v)
+	if r.exact && v.repeated != 0 {
+		t.Errorf("want nothing repeated: %v", v)
+	}
+	if r.ordered && v.disorder != 0 {
+		t.Errorf("want nothing out of order: %v", v)
 	}
 }

@@ -242,60 +242,6 @@ func (a *Agent) run(ctx context.Context) error {
 	return err
 }
 
-// drain lets what is in flight be acknowledged, and reports whether all of it
-// was. It has shutdown_timeout from the end of ctx, or of the reading; a run
-// with Once has all the time until ctx ends.
-func (a *Agent) drain(ctx context.Context) bool {
-	limit, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	timer := time.AfterFunc(time.Hour, giveUp)
-	timer.Stop()
-	defer timer.Stop()
-	if a.o.Once {
-		defer context.AfterFunc(ctx, func() { timer.Reset(a.c.ShutdownTimeout) })()
-	} else {
-		timer.Reset(a.c.ShutdownTimeout)
-	}
-	if err := a.producer.Close(limit); err != nil {
-		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start", "error", err)
-		return false
-	}
-	return true
-}
-
-// close writes the last state. A run that had not begun has sent nothing, and
-// leaves the end of the one before as it was.
-func (a *Agent) close(begun, drained bool) error {
-	if !drained {
-		a.ledger.giveUp()
-	}
-	err := a.saveChanges()
-	switch {
-	case !begun:
-		return errors.Join(err, a.store.Release())
-	case drained:
-		return errors.Join(err, a.store.Close())
-	}
-	return errors.Join(err, a.store.Abandon())
-}
-
-// onceResult says what kept a run with Once from doing all.
-func (a *Agent) onceResult(ctx context.Context, drained bool) error {
-	var errs []error
-	if !drained || ctx.Err() != nil {
-		errs = append(errs, errors.New("ended before everything was read and acknowledged; run it again to go on"))
-	}
-	for path, reason := range a.tailer.Unreadable() {
-		errs = append(errs, fmt.Errorf("%s: %s", path, reason))
-	}
-	for _, f := range a.tailer.Files() {
-		if f.State == "unreadable" {
-			errs = append(errs, fmt.Errorf("%s: %s", f.Path, f.Reason))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // save writes to disk what has changed, each checkpoint_interval, until ctx
 // ends. An error leaves shipping alone: it is told, and tried again.
 func (a *Agent) save(ctx context.Context) {

@@ -77,6 +77,7 @@ func (r *rig) expect(text string) {
 func TestNothingIsRepeatedAfterACrash(t *testing.T) {
 	for name, once := range map[string]bool{"following": false, "once": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newCrashRig(t, 1)
 			r.crash(numberedLines(0, 500))
 			r.crash(numberedLines(500, 700))
@@ -116,6 +117,7 @@ func TestNothingIsRepeatedAfterACrash(t *testing.T) {
 // TestAFileThatWasWrittenAnew is emptied and written anew after a crash, with
 // lines as long as those that were sent, and a beginning that is the same.
 func TestAFileThatWasWrittenAnew(t *testing.T) {
+	t.Parallel()
 	r := newCrashRig(t, 1)
 	r.crash("== log begins ==\nAAAA 1\nAAAA 2\nAAAA 3\n")
 	if err := os.WriteFile(r.path("a.log"), []byte("== log begins ==\nBBBB 1\nAAAA 2\nBBBB 3\n"), 0o600); err != nil {
@@ -159,6 +161,7 @@ func TestWhereNothingCanBeReadBack(t *testing.T) {
 		}, "does not say where to read back from"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newCrashRig(t, 1)
 			r.crash(numberedLines(0, 20))
 			over := tc.arrange(r)
@@ -180,6 +183,7 @@ func TestWhereNothingCanBeReadBack(t *testing.T) {
 // TestReadBackWaitsForKafka crashes, and starts without a broker: files are found
 // and nothing is sent until it is there.
 func TestReadBackWaitsForKafka(t *testing.T) {
+	t.Parallel()
 	r := newCrashRig(t, 1)
 	r.crash(numberedLines(0, 20))
 	g := newGate(t, r.kafka.ListenAddrs()[0])
@@ -209,6 +213,7 @@ func TestReadBackWaitsForKafka(t *testing.T) {
 // TestFoundFilesAreSavedFirst looks at the checkpoint whenever a record arrives:
 // it knows the record's source.
 func TestFoundFilesAreSavedFirst(t *testing.T) {
+	t.Parallel()
 	r := newCrashRig(t, 1)
 	for i := range 50 {
 		r.append(fmt.Sprintf("%02d.log", i), "x\n")
@@ -233,6 +238,7 @@ func TestFoundFilesAreSavedFirst(t *testing.T) {
 // TestWhatIsAcknowledgedAheadIsKept ends a run while one of two partitions takes
 // nothing. The next one does not read back, and sends only what did not arrive.
 func TestWhatIsAcknowledgedAheadIsKept(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(2, topic))
 	r.configure(r.kafka.ListenAddrs()[0], ", key: application")
 	r.c.CheckpointInterval, r.c.ShutdownTimeout, r.c.ReadbackTimeout = time.Hour, 300*time.Millisecond, 0
@@ -289,6 +295,20 @@ func TestRangeOf(t *testing.T) {
 			t.Errorf("%v: %d [%d,%d) %v", tc.record.Headers, id, start, end, ok)
 		}
 	}
+}
+
+// FuzzRangeOf: what others write into their headers is no range of ours, or one
+// that can be.
+func FuzzRangeOf(f *testing.F) {
+	f.Add("00000000000000ff", "10", "5")
+	f.Add("ff", "9223372036854775807", "1")
+	f.Fuzz(func(t *testing.T, src, off, length string) {
+		_, start, end, ok := rangeOf(&kgo.Record{Headers: []kgo.RecordHeader{
+			{Key: "src", Value: []byte(src)}, {Key: "off", Value: []byte(off)}, {Key: "len", Value: []byte(length)}}})
+		if ok && (start < 0 || end <= start) {
+			t.Errorf("%q %q %q: [%d,%d)", src, off, length, start, end)
+		}
+	})
 }
 
 func TestFinderKeepsToItsMemory(t *testing.T) {

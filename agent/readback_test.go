@@ -1,13 +1,16 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -210,29 +213,84 @@ func TestReadBackWaitsForKafka(t *testing.T) {
 	}
 }
 
-// TestFoundFilesAreSavedFirst looks at the checkpoint whenever a record arrives:
-// it knows the record's source.
+// TestFoundFilesAreSavedFirst looks at the checkpoint whenever records arrive: it
+// knows their sources.
 func TestFoundFilesAreSavedFirst(t *testing.T) {
 	t.Parallel()
-	r := newCrashRig(t, 1)
-	for i := range 50 {
-		r.append(fmt.Sprintf("%02d.log", i), "x\n")
-	}
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.configure(r.kafka.ListenAddrs()[0], ", compression: none, linger: 0s")
+	r.c.CheckpointInterval = time.Hour
+	source := regexp.MustCompile(`src.([0-9a-f]{16})`)
 	unknown := 0
-	r.kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	r.kafka.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.kafka.KeepControl()
+		saved := map[string]bool{}
 		es, err := checkpoint.ReadOnly(r.c.StateDir)
-		if err != nil || len(es) == 0 {
+		if err != nil {
 			unknown++
+		}
+		for _, e := range es {
+			saved[tailer.FileID(e.ID).String()] = true
+		}
+		for _, t := range req.(*kmsg.ProduceRequest).Topics {
+			for _, p := range t.Partitions {
+				for _, m := range source.FindAllSubmatch(p.Records, -1) {
+					if !saved[string(m[1])] {
+						unknown++
+					}
+				}
+			}
 		}
 		return nil, nil, false
 	})
 	r.start()
-	r.wait("the records", func() bool { return len(r.messages(topic)) == 50 })
+	for i := range 100 {
+		r.append(fmt.Sprintf("%02d.log", i), "x\n")
+	}
+	r.wait("the records", func() bool { return len(r.messages(topic)) == 100 })
 	r.stop()
 	if unknown > 0 {
-		t.Errorf("%d requests were sent before anything was saved", unknown)
+		t.Errorf("%d records came from sources that were not saved", unknown)
 	}
+}
+
+// TestAwaitSaved lets a save go by that began before the file was found.
+func TestAwaitSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger([]checkpoint.Entry{{ID: 1}}, time.Now)
+		event(l, tailer.Found, state(7, 0))
+		if !l.handed(&tailer.Block{File: 1, End: 1}, topic) || l.handed(&tailer.Block{File: 7, End: 1}, topic) {
+			t.Error("file 1 is of an earlier run, and 7 is not saved yet")
+		}
+		over := false
+		go func() {
+			if err := l.awaitSaved(t.Context(), 7, time.Hour); err != nil {
+				t.Error(err)
+			}
+			over = true
+		}()
+		for _, step := range []struct {
+			saved []checkpoint.Entry
+			over  bool
+		}{{nil, false}, {[]checkpoint.Entry{{ID: 1}}, false}, {[]checkpoint.Entry{{ID: 1}, {ID: 7}}, true}} {
+			l.finished(step.saved)
+			if synctest.Wait(); over != step.over {
+				t.Fatalf("after a save of %v it is over: %v", step.saved, over)
+			}
+		}
+		if !l.handed(&tailer.Block{File: 7, Start: 1, End: 2}, topic) {
+			t.Error("it has to be waited for again")
+		}
+		event(l, tailer.Found, state(8, 0))
+		if err := l.awaitSaved(t.Context(), 8, time.Second); err != nil { // a disk that hangs
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.awaitSaved(ctx, 8, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it outlives its context: %v", err)
+		}
+	})
 }
 
 // TestWhatIsAcknowledgedAheadIsKept ends a run while one of two partitions takes

@@ -74,6 +74,7 @@ type Agent struct {
 
 	saving   sync.Mutex // guards store and ledger.moved, once the parts run
 	store    *checkpoint.Store
+	skips    *checkpoint.Skips // Flush and Close are guarded by saving too
 	before   before
 	ledger   *ledger
 	producer *shipper.Producer
@@ -160,10 +161,13 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	a.store, a.damaged = store, store.Damaged()
+	if a.skips, err = checkpoint.OpenSkips(c.StateDir, checkpoint.SkipsOptions{Log: a.log}); err != nil {
+		return errors.Join(err, store.Release())
+	}
 	a.before = before{entries: store.Entries(), horizons: store.Horizons()}
 	a.before.crashed = !store.Clean() && len(a.before.entries) > 0
 	if err := a.build(); err != nil {
-		return errors.Join(err, store.Release()) // nothing was sent, but what the run before left unclean still is
+		return errors.Join(err, a.skips.Close(), store.Release()) // nothing was sent, but what the run before left unclean still is
 	}
 	return a.run(ctx)
 }
@@ -271,11 +275,16 @@ func (a *Agent) saveSoon() {
 func (a *Agent) saveChanges() error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
+	if err := a.skips.Flush(); err != nil {
+		return err
+	}
 	changed, removed := a.ledger.take()
 	if hs := a.ledger.moved; hs != nil {
 		a.store.SetHorizons(hs)
 	}
-	err := a.store.Save(changed, removed)
+	// What was left out is on disk before the checkpoint passes over it: the
+	// second Flush is for what was noted while the first one waited for the disk.
+	err := errors.Join(a.skips.Flush(), a.store.Save(changed, removed))
 	a.ledger.finished(changed)
 	return err
 }
@@ -331,6 +340,9 @@ func (a *Agent) serve(ctx context.Context) {
 
 // fileEvent notes in ledger and log what happened to a file.
 func (a *Agent) fileEvent(e tailer.Event) {
+	if e.Kind == tailer.Found && e.File.Offset > 0 {
+		a.skips.Append(checkpoint.Skip{File: uint64(e.File.ID), End: e.File.Offset, Reason: checkpoint.StartedAtEnd})
+	}
 	a.ledger.event(e)
 	if e.Kind == tailer.Found {
 		// Else a crash in the next second, and a rotation before the restart,

@@ -34,7 +34,7 @@ func (a *Agent) close(begun, drained bool) error {
 	if !drained {
 		a.ledger.giveUp()
 	}
-	err := a.saveChanges()
+	err := errors.Join(a.saveChanges(), a.skips.Close())
 	switch {
 	case !begun:
 		return errors.Join(err, a.store.Release())

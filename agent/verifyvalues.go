@@ -1,0 +1,170 @@
+package agent
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"shiplog/agent/config"
+	"shiplog/agent/envelope"
+	"shiplog/tailer"
+)
+
+// agreement is how a record's value compares with the bytes that it stands for.
+type agreement int
+
+const (
+	equal     agreement = iota // what the configuration makes of them today
+	sameText                   // another envelope around the same message: the configuration was another
+	different                  // another message
+	unsure                     // what the file's parser knew at that place cannot be told
+)
+
+// valuer makes of bytes what the agent makes of them.
+type valuer struct {
+	c        *config.Config
+	encoders []*Encoder // by input
+	envelope envelope.Envelope
+	raw      []byte
+}
+
+func newValuer(c *config.Config) (*valuer, error) {
+	v := &valuer{c: c}
+	rs, err := routes(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rs {
+		v.encoders = append(v.encoders, r.encoder)
+	}
+	return v, nil
+}
+
+// inputs returns the inputs by which a source's records may have been made: that
+// of its path, else that of the file, else any.
+func (v *valuer) inputs(s *source, f *onDisk) []int {
+	if i := inputOf(v.c, s.path); i >= 0 {
+		return []int{i}
+	}
+	if f.input >= 0 {
+		return []int{f.input}
+	}
+	all := make([]int, len(v.encoders))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func sortSamples(s *source) {
+	slices.SortFunc(s.samples, func(a, b sample) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end))
+	})
+	s.samples = slices.CompactFunc(s.samples, func(a, b sample) bool { return a.at == b.at })
+}
+
+// agree reports whether the sampled records of s are made of lines of f. lenient
+// takes the same message in another envelope as well.
+func (v *valuer) agree(f *onDisk, s *source, lenient bool) (bool, error) {
+	c, err := f.open()
+	if err != nil {
+		return false, err
+	}
+	defer c.close()
+	for _, sm := range s.samples {
+		a, err := v.compare(c, f, s, sm)
+		if err != nil {
+			return false, err
+		}
+		if a == different || a == sameText && !lenient {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// maxSampled bounds the bytes of one entry that are compared.
+const maxSampled = 64 << 20
+
+// compare reads the bytes that a sample stands for and compares.
+func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement, error) {
+	n := sm.end - sm.start
+	if n > maxSampled {
+		return unsure, nil
+	}
+	before := min(sm.start, 1) // to see that a line begins here
+	var err error
+	if v.raw, err = c.read(v.raw[:0], sm.start-before, int(n+before)); err != nil {
+		return different, err
+	}
+	if int64(len(v.raw)) < n+before {
+		return different, nil
+	}
+	if before == 1 && v.raw[0] != '\n' && v.raw[0] != 0 {
+		return different, nil
+	}
+	best := different
+	for _, i := range v.inputs(s, f) {
+		if a := v.value(i, f, v.raw[before:], sm.value); a < best || best == different {
+			best = a
+		}
+		if best == equal {
+			break
+		}
+	}
+	return best, nil
+}
+
+// value compares what input i makes of raw with a record's value.
+func (v *valuer) value(i int, f *onDisk, raw []byte, want valueMark) agreement {
+	enc := v.encoders[i].File(nil)
+	if enc.stateful != nil { // what it learns from the file's beginning, such as the names of columns
+		v.lines(i, f.head[:bytes.LastIndexByte(f.head, '\n')+1], func(line []byte) { v.encode(enc, line) })
+	}
+	entry, ok := v.entry(i, raw)
+	if !ok {
+		return different
+	}
+	a := compareMarks(markValue(v.encode(enc, entry)), want)
+	if a != equal && enc.stateful != nil {
+		return unsure
+	}
+	return a
+}
+
+func compareMarks(got, want valueMark) agreement {
+	switch {
+	case got.whole == want.whole:
+		return equal
+	case got.message == want.message && want.message != 0:
+		return sameText
+	}
+	return different
+}
+
+// encode returns the value of an entry's record.
+func (v *valuer) encode(enc *FileEncoder, entry []byte) []byte {
+	// That an entry did not parse makes it a message, which is compared as such.
+	_ = enc.Encode(entry, &v.envelope)
+	return v.envelope.AppendJSON(nil)
+}
+
+// lines cuts data as the tailer does.
+func (v *valuer) lines(i int, data []byte, fn func(line []byte)) {
+	// The stream is memory, which does not fail, and fn does not either.
+	_ = tailer.Lines(bytes.NewReader(data), int(v.c.Inputs[i].MaxLineBytes), func(e tailer.Entry) error {
+		fn(e.Data)
+		return nil
+	})
+}
+
+// entry returns the data of the one entry in raw, its lines joined.
+func (v *valuer) entry(i int, raw []byte) (data []byte, ok bool) {
+	v.lines(i, raw, func(line []byte) {
+		if ok {
+			data = append(data, '\n')
+		}
+		data, ok = append(data, line...), true
+	})
+	return data, ok
+}

@@ -96,11 +96,45 @@ func (c *coverage) replace(i, j int, put []run) {
 	c.runs = slices.Replace(c.runs, i, j, put[:n+1]...)
 }
 
-// merge counts what other has.
+// merge counts what other has, in one pass over both.
 func (c *coverage) merge(other *coverage) {
-	for _, r := range other.runs {
-		c.addTimes(r.start, r.end, r.times)
+	a, b := c.runs, other.runs
+	if len(a) == 0 {
+		c.runs = slices.Clone(b)
+		return
 	}
+	var out coverage
+	at := int64(0)
+	for len(a) > 0 || len(b) > 0 {
+		// The next run begins at the first offset from at on that either has, and
+		// ends where either changes.
+		start, end := int64(maxRange), int64(maxRange)
+		for _, runs := range [][]run{a, b} {
+			if len(runs) > 0 {
+				start = min(start, max(at, runs[0].start))
+			}
+		}
+		var times uint32
+		for _, runs := range [][]run{a, b} {
+			switch {
+			case len(runs) == 0:
+			case runs[0].start > start:
+				end = min(end, runs[0].start)
+			default:
+				end = min(end, runs[0].end)
+				times += runs[0].times
+			}
+		}
+		out.push(run{start, end, times})
+		at = end
+		if len(a) > 0 && a[0].end <= at {
+			a = a[1:]
+		}
+		if len(b) > 0 && b[0].end <= at {
+			b = b[1:]
+		}
+	}
+	c.runs = out.runs
 }
 
 // end returns the end of the last byte that came, 0 if none did.

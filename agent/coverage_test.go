@@ -29,13 +29,18 @@ func TestCoverageIsTheModel(t *testing.T) {
 			}
 			check(t, &c, model[:])
 		}
-		var twice coverage
-		twice.merge(&c)
-		twice.merge(&c)
-		for i := range model {
-			model[i] *= 2
+		var other, sum coverage
+		for range rapid.IntRange(0, 10).Draw(t, "others") {
+			start := rapid.Int64Range(0, size).Draw(t, "start")
+			end := rapid.Int64Range(start, size).Draw(t, "end")
+			other.add(start, end)
+			for i := start; i < end; i++ {
+				model[i]++
+			}
 		}
-		check(t, &twice, model[:])
+		sum.merge(&c)
+		sum.merge(&other)
+		check(t, &sum, model[:])
 	})
 }
 

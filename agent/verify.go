@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -121,7 +120,7 @@ func (v *verifier) listen(ctx context.Context) error {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	v.sources = h.sources()
-	v.books.cut = map[partitionKey]bool{}
+	v.books.cut = map[partitionKey]lackKind{}
 	for _, s := range v.scanned {
 		key := partitionKey{s.Topic, s.Partition}
 		t := TopicRead{Topic: s.Topic, Partition: s.Partition, Start: s.Start, End: s.End, LogStart: s.LogStart}
@@ -132,15 +131,17 @@ func (v *verifier) listen(ctx context.Context) error {
 			v.out.Malformed += p.malformed
 		}
 		v.out.Topics = append(v.out.Topics, t)
-		v.books.cut[key] = s.Start > 0 || s.LogStart > 0
-		switch {
-		case s.LogStart > 0:
+		if s.LogStart > 0 {
 			v.note("offsets 0 to %d of %s, partition %d, are no longer in the topic: what they held cannot be seen", s.LogStart-1, s.Topic, s.Partition)
-		case s.Start > 0:
-			v.note("offsets 0 to %d of %s, partition %d, were not read", s.Start-1, s.Topic, s.Partition)
+		}
+		switch {
+		case s.Start > s.LogStart:
+			v.note("offsets %d to %d of %s, partition %d, were not to be read", s.LogStart, s.Start-1, s.Topic, s.Partition)
+			v.books.cut[key] = lackNotRead
+		case s.LogStart > 0:
+			v.books.cut[key] = lackUnseen
 		}
 	}
-	maps.DeleteFunc(v.books.cut, func(_ partitionKey, cut bool) bool { return !cut })
 	if v.out.Malformed > 0 {
 		v.note("%d records have headers that make no sense", v.out.Malformed)
 	}

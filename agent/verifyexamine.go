@@ -202,7 +202,7 @@ func (x *examination) lost(end int64) {
 	}
 	if x.gap.End != p.start || x.gap.Unsent != unsent || r.GapCount == 0 {
 		r.GapCount++
-		x.gap = Gap{Start: p.start, Line: x.line, Unsent: unsent}
+		x.gap = Gap{Start: p.start, Line: x.line, Unsent: unsent, Text: []string{}}
 		if x.kept = len(r.Gaps) < x.maxLines; x.kept {
 			r.Gaps = append(r.Gaps, Gap{})
 		}

@@ -48,17 +48,20 @@ func (v *verifier) examine(f *matched) FileProof {
 		r.Problem = f.err.Error()
 		return r
 	}
-	var cover coverage
-	for _, s := range from.sources {
-		cover.merge(&s.cover)
-		r.Records += s.records
+	cover := &coverage{}
+	for i, s := range from.sources {
+		if r.Records += s.records; i == 0 {
+			cover.runs = s.cover.runs
+		} else {
+			cover.merge(&s.cover)
+		}
 	}
-	if err := v.walk(f, from, &cover, &r); err != nil {
+	if err := v.walk(f, from, cover, &r); err != nil {
 		r.Problem = err.Error()
 		return r
 	}
 	r.Covered = cover.within(0, r.Size)
-	r.repeats(&cover, v.o.MaxLines)
+	r.repeats(cover, v.o.MaxLines)
 	r.lates(from.sources, v.o.MaxLines)
 	if err := v.sampled(f, from, &r); err != nil {
 		r.Problem = err.Error()

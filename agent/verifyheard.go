@@ -311,7 +311,11 @@ func (h *hearing) sources() map[uint64]*source {
 				all = &source{id: id, path: s.path, host: s.host, parts: map[partitionKey]*heard{}}
 				out[id] = all
 			}
-			all.cover.merge(&s.cover)
+			if len(all.parts) == 0 {
+				all.cover.runs = s.cover.runs // nearly always the only one: not to be held twice
+			} else {
+				all.cover.merge(&s.cover)
+			}
 			all.records += s.records
 			all.parts[key] = s
 			all.samples = append(all.samples, s.samples...)

@@ -15,7 +15,8 @@ const (
 	lackDead    lackKind = iota // in the dead letter file
 	lackSkipped                 // left out on purpose, says the journal
 	lackDropped                 // perhaps left out on purpose: the journal had no room to remember
-	lackUnseen                  // in a part of the topic that is gone, or was not read
+	lackUnseen                  // in a part of the topic that is gone
+	lackNotRead                 // in a part of the topic that was not to be read
 	lackPending                 // behind the checkpoint while the agent runs
 	lackGap                     // none of these
 )
@@ -32,7 +33,9 @@ type ledgers struct {
 	skips   checkpoint.SkipList
 	dead    map[uint64]*coverage
 	running bool // an agent is at work in state_dir
-	cut     map[partitionKey]bool
+	// cut are the partitions of which not all was read from the beginning:
+	// lackUnseen or lackNotRead.
+	cut map[partitionKey]lackKind
 }
 
 // lacks returns what of [0,size) never came, told apart as far as the books go.
@@ -55,8 +58,10 @@ func (l *ledgers) lacks(f *matched, cover *coverage, size int64) []lack {
 			}
 		}
 	}
-	if end := l.unseenBefore(f, size); end > 0 {
-		left = carve(left, byteRange{0, end}, lackUnseen, 0)
+	for _, kind := range []lackKind{lackUnseen, lackNotRead} {
+		if end := l.unseenBefore(f, size, kind); end > 0 {
+			left = carve(left, byteRange{0, end}, kind, 0)
+		}
 	}
 	if l.running {
 		left = carve(left, byteRange{f.acknowledged(cover), size}, lackPending, 0)
@@ -139,20 +144,26 @@ func (f *matched) acknowledged(cover *coverage) int64 {
 }
 
 // unseenBefore returns the offset before which records may have been in a part
-// of the topics that was not read. A file's records are in order within a
-// partition, so that what was seen of it bounds that part.
-func (l *ledgers) unseenBefore(f *matched, size int64) (end int64) {
+// of the topics that was not read, for the reason of kind. A file's records are
+// in order within a partition, so that what was seen of it bounds that part; so
+// does the checkpoint, since what lies behind was never acknowledged.
+func (l *ledgers) unseenBefore(f *matched, size int64, kind lackKind) (end int64) {
+	if f.entry != nil {
+		defer func() { end = min(end, f.entry.Offset) }()
+	}
 	heardOf := false
 	for _, s := range f.sources {
 		for key, p := range s.parts {
 			heardOf = true
-			if l.cut[key] && len(p.cover.runs) > 0 {
+			if k, cut := l.cut[key]; cut && k == kind && len(p.cover.runs) > 0 {
 				end = max(end, p.cover.runs[0].start)
 			}
 		}
 	}
-	if !heardOf && len(l.cut) > 0 {
-		return size
+	for _, k := range l.cut {
+		if !heardOf && k == kind {
+			end = size
+		}
 	}
 	return end
 }

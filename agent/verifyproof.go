@@ -57,7 +57,8 @@ type FileProof struct {
 	DeadLettered int64        `json:"dead_lettered"` // in the dead letter file
 	Skipped      []SkipProof  `json:"skipped"`       // left out on purpose
 	Unknown      int64        `json:"unknown"`       // perhaps left out on purpose: the journal was too small, or damaged
-	Unseen       int64        `json:"unseen"`        // in a part of the topic that is gone, or was not read
+	Unseen       int64        `json:"unseen"`        // perhaps in a part of the topic that is gone
+	NotRead      int64        `json:"not_read"`      // perhaps in a part of the topic that was not to be read
 	GapBytes     int64        `json:"gap_bytes"`
 	GapLines     int64        `json:"gap_lines"`
 	GapCount     int64        `json:"gap_count"`
@@ -158,6 +159,8 @@ func (f *FileProof) known(k lack, n int64) {
 		f.Unknown += n
 	case lackUnseen:
 		f.Unseen += n
+	case lackNotRead:
+		f.NotRead += n
 	case lackPending:
 		f.Pending += n
 	}

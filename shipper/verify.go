@@ -162,16 +162,16 @@ func (s *scanner) bounds(ctx context.Context) error {
 		err = s.complete(ends)
 	}
 	if err != nil {
-		return s.asked("find the ends", err)
+		return s.asked(ctx, "find the ends", err)
 	}
 	starts, err := s.admin.ListStartOffsets(ask, s.o.Topics...)
 	if err != nil {
-		return s.asked("find the beginnings", err)
+		return s.asked(ctx, "find the beginnings", err)
 	}
 	since := starts
 	if !s.o.Since.IsZero() {
 		if since, err = s.admin.ListOffsetsAfterMilli(ask, s.o.Since.UnixMilli(), s.o.Topics...); err != nil {
-			return s.asked("find the offsets of that time", err)
+			return s.asked(ctx, "find the offsets of that time", err)
 		}
 	}
 	ends.Each(func(e kadm.ListedOffset) {
@@ -204,13 +204,16 @@ func (s *scanner) complete(ends kadm.ListedOffsets) error {
 }
 
 // asked puts words to a question that failed.
-func (s *scanner) asked(what string, err error) error {
+func (s *scanner) asked(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if text := s.refused(err); text != nil {
 		return text
 	}
 	for _, b := range s.brokers.list() {
 		if b.State == BrokerUnreachable {
-			return fmt.Errorf("%s: broker %s cannot be reached: %s", what, b.Addr, b.LastError)
+			return fmt.Errorf("%s: broker %s cannot be reached: %s (%w)", what, b.Addr, b.LastError, err)
 		}
 	}
 	return fmt.Errorf("%s: %w", what, err)
@@ -365,7 +368,7 @@ func (s *scanner) result(ctx context.Context) ([]Scanned, error) {
 	defer cancel()
 	starts, err := s.admin.ListStartOffsets(ask, s.o.topics()...)
 	if err != nil {
-		return nil, s.asked("find the beginnings once more", err)
+		return nil, s.asked(ctx, "find the beginnings once more", err)
 	}
 	out := make([]Scanned, 0, len(s.parts))
 	for _, p := range s.parts {

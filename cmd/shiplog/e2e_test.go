@@ -155,6 +155,7 @@ func TestBinary(t *testing.T) {
 	t.Run("two agents", func(t *testing.T) { testTwoAgents(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("secrets", func(t *testing.T) { testSecrets(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("group", func(t *testing.T) { testGroup(t, newE2E(t, binary, newKafka(t))) })
+	t.Run("verify", func(t *testing.T) { testVerify(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("demo", func(t *testing.T) { testDemo(t, newE2E(t, binary, newKafka(t))) })
 }
 

@@ -283,7 +283,8 @@ func printFile(b *strings.Builder, f *agent.FileProof) {
 		say(s.Bytes, "%d bytes were left out on purpose: "+s.Reason)
 	}
 	say(f.Unknown, "%d bytes may have been left out on purpose: the journal had no room to remember")
-	say(f.Unseen, "%d bytes may have come in a part of the topic that is gone, or was not read")
+	say(f.Unseen, "%d bytes may have come in a part of the topic that is gone")
+	say(f.NotRead, "%d bytes may have come in a part of the topic that was not to be read")
 	say(f.Otherwise, "%d records have the file's text in an envelope that this configuration would not make")
 	say(f.Unsure, "%d records could not be compared: what the parser knew at their place is not known")
 	printGaps(b, f)

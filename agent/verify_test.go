@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/shipper"
 )
 
 func (r *rig) verify(o VerifyOptions) *Verification {
@@ -77,7 +78,7 @@ func numberedLines(from, n int) string {
 	return b.String()
 }
 
-// copyRecords puts the records of the topic, changed by edit, into another topic
+// copyRecords puts the records of the topic, which has one partition, changed by edit, into another topic
 // and makes the configuration name that. edit returns what becomes of a record.
 func (r *rig) copyRecords(to string, edit func(i int, rec *kgo.Record) []*kgo.Record) {
 	r.t.Helper()
@@ -86,7 +87,13 @@ func (r *rig) copyRecords(to string, edit func(i int, rec *kgo.Record) []*kgo.Re
 		r.t.Fatal(err)
 	}
 	defer cl.Close()
-	for i, rec := range r.records(r.c.Kafka.Topic) {
+	var all []*kgo.Record
+	if _, err := shipper.Scan(r.t.Context(), shipper.ScanOptions{Brokers: r.kafka.ListenAddrs(), Topics: []string{r.c.Kafka.Topic}}, func(_ string, _ int32, records []*kgo.Record) {
+		all = append(all, records...)
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+	for i, rec := range all {
 		for _, e := range edit(i, rec) {
 			one := &kgo.Record{Topic: to, Key: e.Key, Value: e.Value, Headers: e.Headers, Timestamp: e.Timestamp}
 			if err := cl.ProduceSync(r.t.Context(), one).FirstErr(); err != nil {

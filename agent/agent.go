@@ -187,7 +187,7 @@ func (a *Agent) build() error {
 	if err != nil {
 		return err
 	}
-	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, counts: &a.counts, ready: make(chan struct{})}
+	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -522,9 +523,14 @@ func TestFullStateDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	skips, err := checkpoint.OpenSkips(disk.dir, checkpoint.SkipsOptions{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var log bytes.Buffer
-	a := &Agent{c: &config.Config{StateDir: disk.dir}, log: slog.New(slog.NewTextHandler(&log, nil)), store: store, ledger: newLedger(nil, time.Now)}
+	a := &Agent{c: &config.Config{StateDir: disk.dir}, log: slog.New(slog.NewTextHandler(&log, nil)), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
 	change := func(id tailer.FileID) {
+		a.skips.Append(checkpoint.Skip{File: uint64(id), End: int64(id), Reason: checkpoint.StartedAtEnd})
 		a.ledger.event(tailer.Event{Kind: tailer.Found, File: tailer.State{ID: id, Path: "/x", Offset: int64(id)}})
 		a.saveOnce()
 	}
@@ -547,8 +553,11 @@ func TestFullStateDisk(t *testing.T) {
 	if a.saveFault.Load() != nil || !strings.Contains(log.String(), "can be written again") {
 		t.Errorf("still red; log %s", log.String())
 	}
-	if err := store.Close(); err != nil {
+	if err := errors.Join(skips.Close(), store.Close()); err != nil {
 		t.Fatal(err)
+	}
+	if l, err := checkpoint.ReadSkips(disk.dir); err != nil || len(l.Skips) != 3 {
+		t.Errorf("journal %v, %v", l, err)
 	}
 	if es, err := checkpoint.ReadOnly(disk.dir); err != nil || len(es) != 3 {
 		t.Errorf("entries %v, %v", es, err)

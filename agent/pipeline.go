@@ -55,6 +55,7 @@ type pipeline struct {
 	routes   []route // by input
 	producer *shipper.Producer
 	ledger   *ledger
+	skips    *checkpoint.Skips
 	counts   *counts
 	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
 	nudge    func()        // there is room again

@@ -24,6 +24,7 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 			state = at.state
 		}
 	}
+	p.noteLeft(s, end)
 	switch ahead := p.ledger.settled(s.block, end, state); {
 	case n < len(batch.Records):
 		p.ledger.keep(s.block.File, s.block.End, sentOf(batch.Records))

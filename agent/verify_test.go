@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/agent/config"
 	"shiplog/shipper"
 )
 
@@ -466,6 +467,45 @@ func TestVerifyBooks(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(v.Notes, "\n"), "1 lines are damaged") {
 		t.Errorf("%q", v.Notes)
+	}
+}
+
+// TestVerifyTransformed: what was left out is known, what was changed is
+// compared as changed, and the path that was redacted is found.
+func TestVerifyTransformed(t *testing.T) {
+	for name, transforms := range map[string]string{
+		"filtered": "  - drop: message contains \"debug\"\n  - limit: {per_second: 0.001, burst: 150}\n  - redact: {patterns: [secret, log]}\n",
+		"sampled":  "  - sample: 0.5\n  - set: {operation: o}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, kfake.SeedTopics(1, topic))
+			c, err := config.Decode(strings.NewReader("application: A\nkafka: {brokers: [b]}\ninputs:\n  - paths: [/x]\ntransforms:\n"+transforms), "t.yaml", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.c.Transforms = c.Transforms
+			file := name + ".log"
+			for i := range 100 {
+				r.append(file, fmt.Sprintf("debug %d\n\ndebug again\nsecret line %d\nline\n", i, i))
+			}
+			r.ship()
+			for _, o := range []VerifyOptions{{}, {Deep: true}, {NoState: true, Files: []string{r.path(file)}}} {
+				v := r.verify(o)
+				f := r.proof(v, file)
+				if f.DifferCount+f.Otherwise != 0 || f.Compared == 0 {
+					t.Errorf("%+v: %+v", o, f)
+				}
+				if o.NoState {
+					if v.Complete || f.Matched != "by its content" {
+						t.Errorf("%+v", f)
+					}
+					continue
+				}
+				if !v.Complete || f.SkippedBytes() == 0 || f.Covered+f.SkippedBytes()+f.Blank != f.Size || (name == "filtered") != (len(f.Skipped) == 2) {
+					t.Errorf("%+v: %+v", o, f)
+				}
+			}
+		})
 	}
 }
 

@@ -139,7 +139,7 @@ func (p *deepPart) compare(f *deepFile, in *headers, r *kgo.Record) (a agreement
 	if !ok {
 		return different, true, nil
 	}
-	value := v.encode(rd.encoder, entry)
+	value := v.encode(rd.encoder, entry, in.own.start)
 	if xxhash.Sum64(value) == xxhash.Sum64(r.Value) {
 		return equal, true, nil
 	}
@@ -172,7 +172,7 @@ func (p *deepPart) reader(f *deepFile, id uint64) (*deepReader, error) {
 	}
 	i := slices.IndexFunc(f.sources, func(s *source) bool { return s.id == id })
 	input := p.values.inputs(f.sources[i], f.onDisk)[0]
-	r := &deepReader{source: id, input: input, content: c, encoder: p.values.encoders[input].File(nil)}
+	r := &deepReader{source: id, input: input, content: c, encoder: p.values.encoders[input].File(id, nil)}
 	p.readers = append(p.readers, r)
 	return r, nil
 }

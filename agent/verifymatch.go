@@ -168,7 +168,7 @@ func (m *matcher) byContent(near bool) error {
 			continue
 		}
 		for _, f := range m.files {
-			t := likeness(s.path, f.path)
+			t := likeness(s.path, m.values.told(f.onDisk))
 			if f.err != nil || (t > strange) != near || !m.mayBe(s, f) {
 				continue
 			}

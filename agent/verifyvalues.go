@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"time"
 
 	"shiplog/agent/config"
 	"shiplog/agent/envelope"
@@ -26,6 +27,7 @@ type valuer struct {
 	encoders []*Encoder // by input
 	envelope envelope.Envelope
 	raw      []byte
+	clock    time.Time
 }
 
 func newValuer(c *config.Config) (*valuer, error) {
@@ -54,6 +56,15 @@ func (v *valuer) inputs(s *source, f *onDisk) []int {
 		all[i] = i
 	}
 	return all
+}
+
+// told returns the file's path as the records tell it: redacted, where the
+// configuration asks for that.
+func (v *valuer) told(f *onDisk) string {
+	if f.input < 0 {
+		return f.path
+	}
+	return string(v.encoders[f.input].redact(nil, f.path))
 }
 
 func sortSamples(s *source) {
@@ -105,7 +116,7 @@ func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement
 	}
 	best := different
 	for _, i := range v.inputs(s, f) {
-		if a := v.value(i, f, v.raw[before:], sm.value); a < best || best == different {
+		if a := v.value(i, f, s.id, sm.start, v.raw[before:], sm.value); a < best || best == different {
 			best = a
 		}
 		if best == equal {
@@ -115,17 +126,18 @@ func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement
 	return best, nil
 }
 
-// value compares what input i makes of raw with a record's value.
-func (v *valuer) value(i int, f *onDisk, raw []byte, want valueMark) agreement {
-	enc := v.encoders[i].File(nil)
+// value compares what input i makes of raw, which lies at offset in source id,
+// with a record's value.
+func (v *valuer) value(i int, f *onDisk, id uint64, offset int64, raw []byte, want valueMark) agreement {
+	enc := v.encoders[i].File(id, nil)
 	if enc.stateful != nil { // what it learns from the file's beginning, such as the names of columns
-		v.lines(i, f.head[:bytes.LastIndexByte(f.head, '\n')+1], func(line []byte) { v.encode(enc, line) })
+		v.lines(i, f.head[:bytes.LastIndexByte(f.head, '\n')+1], func(line []byte) { v.encode(enc, line, 0) })
 	}
 	entry, ok := v.entry(i, raw)
 	if !ok {
 		return different
 	}
-	a := compareMarks(markValue(v.encode(enc, entry)), want)
+	a := compareMarks(markValue(v.encode(enc, entry, offset)), want)
 	if a != equal && enc.stateful != nil {
 		return unsure
 	}
@@ -142,10 +154,14 @@ func compareMarks(got, want valueMark) agreement {
 	return different
 }
 
-// encode returns the value of an entry's record.
-func (v *valuer) encode(enc *FileEncoder, entry []byte) []byte {
+// encode returns the value of the record of the entry at offset. The entry was
+// sent, so that it does not matter whether it would be left out today.
+func (v *valuer) encode(enc *FileEncoder, entry []byte, offset int64) []byte {
 	// That an entry did not parse makes it a message, which is compared as such.
 	_ = enc.Encode(entry, &v.envelope)
+	v.clock = v.clock.Add(365 * 24 * time.Hour) // so that no limit is reached
+	enc.Begin(v.clock)
+	enc.Transform(&v.envelope, offset)
 	return v.envelope.AppendJSON(nil)
 }
 

@@ -90,8 +90,15 @@ func (v *verifier) look(context.Context) (err error) {
 	if err := v.readState(); err != nil {
 		return err
 	}
-	v.files, err = inventory(v.c, v.entries, v.o.Files)
-	return err
+	inv, err := takeInventory(v.c, v.entries, v.o.Files)
+	if err != nil {
+		return err
+	}
+	v.files = inv.files
+	for _, fault := range inv.faults {
+		v.note("not looked at: %v", fault)
+	}
+	return nil
 }
 
 // listen reads the topics.

@@ -526,6 +526,66 @@ func TestVerifyWhatTheTopicLost(t *testing.T) {
 	}
 }
 
+// TestVerifyCopyTruncate: the copy has what came under the old id.
+func TestVerifyCopyTruncate(t *testing.T) {
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.append("a.log", numberedLines(0, 100))
+	r.start()
+	r.waitSaved(100)
+	data, err := os.ReadFile(r.path("a.log"))
+	if err == nil {
+		err = os.WriteFile(r.path("a.log.1"), data, 0o600)
+	}
+	if err == nil {
+		err = os.Truncate(r.path("a.log"), 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.append("a.log", numberedLines(500, 50))
+	r.wait("the new lines", func() bool { return r.status().Totals.Acknowledged == 150 })
+	r.stop()
+	v := r.verify(VerifyOptions{Deep: true})
+	if f, old := r.proof(v, "a.log"), r.proof(v, "a.log.1"); !v.Complete || v.Repeated || f.Covered != f.Size || old.Covered != old.Size || old.Size != int64(len(data)) || len(v.Gone) != 0 {
+		t.Errorf("%+v", v)
+	}
+	// A copy that nobody knows is told of, and is no failure.
+	if err := os.WriteFile(r.path("a.log.0"), []byte("another\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.path("a.log.bak"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v = r.verify(VerifyOptions{})
+	notes := strings.Join(v.Notes, "\n")
+	if !v.Complete || len(v.Files) != 2 || !strings.Contains(notes, "a.log.0") || strings.Contains(notes, "a.log.bak") || strings.Contains(notes, "a.log.1\"") {
+		t.Errorf("%+v", v)
+	}
+	v = r.verify(VerifyOptions{Files: []string{r.path("a.log.1"), r.path("a.log.bak")}})
+	if f := r.proof(v, "a.log.bak"); !v.Complete || f.CopyOf != r.path("a.log.1") || f.Covered != f.Size {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestVerifyNames: files whose names no terminal should be shown as they are.
+func TestVerifyNames(t *testing.T) {
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	names := []string{"with space.log", "with\nnewline.log", "not utf8 \xff.log"}
+	for i, n := range names {
+		r.append(n, numberedLines(100*i, 20))
+	}
+	r.ship()
+	v := r.verify(VerifyOptions{})
+	for _, n := range names {
+		if f := r.proof(v, n); f.Covered != f.Size {
+			t.Errorf("%+v", f)
+		}
+	}
+	if !v.Complete {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestVerifyCarry counts the part of an entry that lies in the file before.
 func TestVerifyCarry(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "planted"))
@@ -597,4 +657,25 @@ func (r *rig) deleteRecords(topic string, before int64) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// BenchmarkHear measures what a record costs.
+func BenchmarkHear(b *testing.B) {
+	const n = 1000
+	records := make([]*kgo.Record, n)
+	h := &hearing{wanted: func(uint64, []byte) bool { return true }, over: func() { b.Fatal("too much") }}
+	off := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		for i := range records {
+			records[i] = &kgo.Record{Value: []byte(`{"message":"a line of the log"}`), Headers: []kgo.RecordHeader{
+				{Key: headerHost, Value: []byte("h")}, {Key: headerPath, Value: []byte("/var/log/a.log")}, {Key: headerSource, Value: []byte("00000000000000aa")},
+				{Key: headerOffset, Value: []byte(strconv.FormatInt(off, 10))}, {Key: headerLength, Value: []byte("100")}}}
+			off += 100
+		}
+		b.StartTimer()
+		h.take("t", 0, records)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
 }

@@ -14,18 +14,28 @@ func (v *verifier) compare(ctx context.Context) (err error) {
 	if v.matched, err = match(v.values, v.files, v.entries, v.sources); err != nil {
 		return err
 	}
+	var beside []string
 	for _, f := range v.matched {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if !f.asked && f.entry == nil && len(f.sources) == 0 {
-			continue // it lies beside a file of ours, and is none
+			if f.twin == nil && !excluded(v.c, f.path) {
+				beside = append(beside, f.path)
+			}
+			continue
 		}
 		v.out.Files = append(v.out.Files, v.examine(f))
+	}
+	if n := len(beside); n > 0 {
+		v.note("%d files lie beside these, have names like theirs, and are not in the topics: %q; name them to see what is in them", n, beside[:min(n, keptBeside)])
 	}
 	v.gone()
 	return nil
 }
+
+// keptBeside bounds the files that are named in a note.
+const keptBeside = 5
 
 // recently is how new a file may be that a running agent has not met yet.
 const recently = 10 * time.Second

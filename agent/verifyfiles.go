@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"compress/bzip2"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/nxadm/tail"
 
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
@@ -39,9 +41,9 @@ const headBytes = 4 << 10
 
 // inventory lists the files to compare: those that are named, else all that the
 // inputs want and all that the checkpoint knows, rotated and compressed ones
-// beside them included.
-func inventory(c *config.Config, entries []checkpoint.Entry, named []string) ([]*onDisk, error) {
-	inv := &inventoryOf{c: c, seen: map[string]bool{}}
+// beside them included. It fails where what was asked for is not there.
+func takeInventory(c *config.Config, entries []checkpoint.Entry, named []string) (*inventory, error) {
+	inv := &inventory{c: c, seen: map[string]bool{}, folders: map[string][]string{}}
 	if len(named) > 0 {
 		for _, path := range named {
 			abs, err := filepath.Abs(path)
@@ -52,7 +54,7 @@ func inventory(c *config.Config, entries []checkpoint.Entry, named []string) ([]
 				return nil, err
 			}
 		}
-		return inv.files, nil
+		return inv, nil
 	}
 	for i := range c.Inputs {
 		for _, glob := range c.Inputs[i].Paths {
@@ -70,26 +72,40 @@ func inventory(c *config.Config, entries []checkpoint.Entry, named []string) ([]
 			}
 		}
 	}
+	beside := map[string]bool{}
 	for i := range entries {
 		e := &entries[i]
-		for _, path := range append([]string{e.Path}, generationsOf(e.Origin)...) {
-			if err := inv.add(path, false); err != nil && path == e.Path && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
+		if err := inv.add(e.Path, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			inv.faults = append(inv.faults, err)
+		}
+		beside[e.Origin] = true
+	}
+	// Rotated files that no pattern matches are beside those that one matches.
+	for _, f := range inv.files {
+		beside[f.path] = true
+	}
+	for path := range beside {
+		for _, generation := range inv.generations(path) {
+			if err := inv.add(generation, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				inv.faults = append(inv.faults, err)
 			}
 		}
 	}
-	return inv.files, nil
+	slices.SortStableFunc(inv.files, func(a, b *onDisk) int { return cmp.Compare(a.path, b.path) })
+	return inv, nil
 }
 
-// inventoryOf is an inventory in the making.
-type inventoryOf struct {
-	c     *config.Config
-	seen  map[string]bool // paths without symbolic links
-	files []*onDisk
+// inventory is what is on disk.
+type inventory struct {
+	c       *config.Config
+	files   []*onDisk
+	faults  []error             // places that the checkpoint names and that cannot be looked at
+	seen    map[string]bool     // paths without symbolic links
+	folders map[string][]string // the names of the regular files in a folder
 }
 
 // add takes a file in, once. It fails where there is none, or a folder.
-func (v *inventoryOf) add(path string, asked bool) error {
+func (v *inventory) add(path string, asked bool) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
@@ -114,18 +130,28 @@ func (v *inventoryOf) add(path string, asked bool) error {
 	return nil
 }
 
-// generationsOf returns the files beside path whose names begin like its own:
-// where its rotated, and compressed, generations lie.
-func generationsOf(path string) (out []string) {
+// generations returns the files beside path whose names begin like its own, as
+// those of its rotated, and compressed, generations do.
+func (v *inventory) generations(path string) (out []string) {
 	dir, name := filepath.Split(path)
 	stem := strings.TrimSuffix(name, filepath.Ext(name))
-	entries, err := os.ReadDir(dir)
-	if err != nil || stem == "" {
-		return nil // then there is nothing beside it that could be read
+	names, known := v.folders[dir]
+	if !known {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			v.faults = append(v.faults, err)
+		}
+		for _, e := range entries {
+			if e.Type().IsRegular() {
+				names = append(names, e.Name())
+			}
+		}
+		v.folders[dir] = names
 	}
-	for _, e := range entries {
-		if e.Type().IsRegular() && e.Name() != name && strings.HasPrefix(e.Name(), stem) {
-			out = append(out, filepath.Join(dir, e.Name()))
+	for _, n := range names {
+		rest, alike := strings.CutPrefix(n, stem)
+		if n != name && stem != "" && alike && rest != "" && strings.ContainsRune(".-_", rune(rest[0])) {
+			out = append(out, filepath.Join(dir, n))
 		}
 	}
 	return out
@@ -133,20 +159,26 @@ func generationsOf(path string) (out []string) {
 
 // inputOf returns the first input that wants path, -1 if none does.
 func inputOf(c *config.Config, path string) int {
-	wants := func(globs []string) bool {
-		return slices.ContainsFunc(globs, func(g string) bool { return doublestar.PathMatchUnvalidated(filepath.Clean(g), path) })
-	}
 	for i := range c.Inputs {
-		if in := &c.Inputs[i]; wants(in.Paths) && !wants(in.Exclude) {
+		if in := &c.Inputs[i]; matches(in.Paths, path) && !matches(in.Exclude, path) {
 			return i
 		}
 	}
 	return -1
 }
 
+// excluded reports whether an input says that it does not want path.
+func excluded(c *config.Config, path string) bool {
+	return slices.ContainsFunc(c.Inputs, func(in config.Input) bool { return matches(in.Exclude, path) })
+}
+
+func matches(globs []string, path string) bool {
+	return slices.ContainsFunc(globs, func(g string) bool { return doublestar.PathMatchUnvalidated(g, path) })
+}
+
 // look reads the beginning of the file.
 func (f *onDisk) look() error {
-	file, err := os.Open(f.path)
+	file, err := tail.OpenFile(f.path)
 	if err != nil {
 		return err
 	}
@@ -204,10 +236,10 @@ func (f *onDisk) open() (*content, error) {
 }
 
 // openSame opens the file that was at path, under whatever name it has in its
-// folder now.
+// folder now, and so that its application can still rename and delete it.
 func openSame(path string, fi fs.FileInfo) (*os.File, error) {
 	if now, err := os.Stat(path); err == nil && os.SameFile(now, fi) {
-		return os.Open(path)
+		return tail.OpenFile(path)
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -215,7 +247,7 @@ func openSame(path string, fi fs.FileInfo) (*os.File, error) {
 	}
 	for _, e := range entries {
 		if now, err := e.Info(); err == nil && os.SameFile(now, fi) {
-			return os.Open(filepath.Join(filepath.Dir(path), e.Name()))
+			return tail.OpenFile(filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}
 	return nil, errChanged

@@ -87,20 +87,15 @@ type pair struct {
 // byState gives each entry of the checkpoint the file that it speaks of.
 func (m *matcher) byState() error {
 	var pairs []pair
+	heads := headIndex{files: m.files, byLen: map[int]map[uint64][]*matched{}}
 	for i := range m.entries {
 		e := &m.entries[i]
-		for _, f := range m.files {
-			if f.err != nil || !headFits(f.onDisk, e) {
-				continue
-			}
+		for _, f := range heads.find(e) {
 			t := likeness(e.Origin, f.path)
 			if e.Path == f.path {
 				t = samePath
 			} else if t == samePath {
 				t = sameDir // its name has gone to another
-			}
-			if e.Head.Len == 0 && e.Path != f.path {
-				continue // nothing was read of it, so that only the path tells
 			}
 			fits, err := tailFits(f.onDisk, e)
 			if err != nil {
@@ -134,10 +129,36 @@ func (m *matcher) byState() error {
 	return nil
 }
 
-// headFits reports whether the file begins as the entry says.
-func headFits(f *onDisk, e *checkpoint.Entry) bool {
+// headIndex finds files by their beginning.
+type headIndex struct {
+	files []*matched
+	byLen map[int]map[uint64][]*matched // by the length of the beginning, and its hash
+}
+
+// find returns the files that begin as the entry says. Where nothing was read of
+// it, only its path tells.
+func (x *headIndex) find(e *checkpoint.Entry) []*matched {
 	n := e.Head.Len
-	return n <= len(f.head) && (n == 0 || xxhash.Sum64(f.head[:n]) == e.Head.Hash)
+	byHash, known := x.byLen[n]
+	if !known {
+		byHash = map[uint64][]*matched{}
+		x.byLen[n] = byHash
+		for _, f := range x.files {
+			if f.err == nil && n <= len(f.head) {
+				h := xxhash.Sum64(f.head[:n])
+				byHash[h] = append(byHash[h], f)
+			}
+		}
+	}
+	if n > 0 {
+		return byHash[e.Head.Hash]
+	}
+	for _, f := range x.files {
+		if f.err == nil && f.path == e.Path {
+			return []*matched{f}
+		}
+	}
+	return nil
 }
 
 // tailFits reports whether the bytes before the entry's offset are what it says.

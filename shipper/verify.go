@@ -158,11 +158,11 @@ func (s *scanner) bounds(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, 4*askTimeout)
 	defer cancel()
 	ends, err := s.admin.ListCommittedOffsets(ask, s.o.Topics...)
-	if err == nil {
-		err = s.complete(ends)
-	}
 	if err != nil {
 		return s.asked(ctx, "find the ends", err)
+	}
+	if err := s.complete(ends); err != nil {
+		return err
 	}
 	starts, err := s.admin.ListStartOffsets(ask, s.o.Topics...)
 	if err != nil {
@@ -192,11 +192,11 @@ func (s *scanner) bounds(ctx context.Context) error {
 func (s *scanner) complete(ends kadm.ListedOffsets) error {
 	for _, topic := range s.o.Topics {
 		if len(ends[topic]) == 0 {
-			return kerr.UnknownTopicOrPartition
+			return s.refused(topic, kerr.UnknownTopicOrPartition)
 		}
 		for _, o := range ends[topic] {
 			if o.Err != nil {
-				return o.Err
+				return cmp.Or(s.refused(topic, o.Err), o.Err)
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func (s *scanner) asked(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if text := s.refused(err); text != nil {
+	if text := s.refused("", err); text != nil {
 		return text
 	}
 	for _, b := range s.brokers.list() {
@@ -220,18 +220,13 @@ func (s *scanner) asked(ctx context.Context, what string, err error) error {
 }
 
 // refused returns what waiting does not heal, in words; nil for all else.
-func (s *scanner) refused(err error) error {
-	if isLogin(err) {
-		return errors.New(describe("", err))
-	}
+func (s *scanner) refused(topic string, err error) error {
 	code, _ := errors.AsType[*kerr.Error](err)
-	switch code {
-	case kerr.TopicAuthorizationFailed:
-		return errors.New("no right to read: allow this user READ and DESCRIBE on the topic")
-	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
-		return errors.New("a topic does not exist: create it, or name another")
-	case kerr.InvalidTopicException:
-		return err
+	switch {
+	case code == kerr.TopicAuthorizationFailed:
+		return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it: %w", topic, err)
+	case code == kerr.UnknownTopicOrPartition, code == kerr.UnknownTopicID, code == kerr.InvalidTopicException, isLogin(err):
+		return errors.New(describe(topic, err))
 	}
 	return nil
 }
@@ -288,7 +283,7 @@ func (s *scanner) fault(e kgo.FetchError) error {
 	if errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, kgo.ErrClientClosed) {
 		return nil
 	}
-	if err := s.refused(e.Err); err != nil {
+	if err := s.refused(e.Topic, e.Err); err != nil {
 		return err
 	}
 	if time.Since(s.warned) > faultEvery {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +24,7 @@ import (
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
 	"shiplog/shipper"
+	"shiplog/tailer"
 )
 
 func (r *rig) verify(o VerifyOptions) *Verification {
@@ -657,6 +659,69 @@ func (r *rig) deleteRecords(topic string, before int64) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// TestJournalComesBeforeTheCheckpoint: while the journal cannot be written, the
+// checkpoint stays before what was left out.
+func TestJournalComesBeforeTheCheckpoint(t *testing.T) {
+	disk := &diskFS{dir: t.TempDir()}
+	store, err := checkpoint.Open(disk.dir, checkpoint.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	skips, err := checkpoint.OpenSkips(disk.dir, checkpoint.SkipsOptions{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Agent{c: &config.Config{StateDir: disk.dir}, log: slog.New(slog.DiscardHandler), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
+	for _, full := range []bool{true, false} {
+		disk.full = full
+		a.fileEvent(tailer.Event{Kind: tailer.Found, File: tailer.State{ID: 7, Path: "/x", Offset: 100}})
+		a.saveOnce()
+		entries, err := checkpoint.ReadOnly(disk.dir)
+		l, journalErr := checkpoint.ReadSkips(disk.dir)
+		if err = errors.Join(err, journalErr); err != nil {
+			t.Fatal(err)
+		}
+		if full && (len(entries) != 0 || a.saveFault.Load() == nil) || !full && (len(entries) != 1 || len(l.Skips) == 0) {
+			t.Errorf("disk full %v: checkpoint %v, journal %v", full, entries, l)
+		}
+	}
+	if err := errors.Join(skips.Close(), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzReadHeaders(f *testing.F) {
+	f.Add([]byte("00000000000000aa"), []byte("0"), []byte("10"), []byte("00000000000000ab"), []byte("5"), []byte("1"))
+	f.Add([]byte("zz"), []byte("-1"), []byte("99999999999999999999"), []byte(""), []byte("1e3"), []byte{0xff})
+	f.Fuzz(func(t *testing.T, src, off, length, carrySrc, carryOff, carryLen []byte) {
+		h := &hearing{wanted: func(uint64, []byte) bool { return true }, over: func() {}}
+		rec := &kgo.Record{Headers: []kgo.RecordHeader{{Key: headerSource, Value: src}, {Key: headerOffset, Value: off}, {Key: headerLength, Value: length},
+			{Key: headerCarrySource, Value: carrySrc}, {Key: headerCarryOffset, Value: carryOff}, {Key: headerCarryLength, Value: carryLen}}}
+		h.take("t", 0, []*kgo.Record{rec, rec})
+		for _, s := range h.sources() {
+			for _, r := range s.cover.runs {
+				if r.start < 0 || r.end <= r.start || r.end > 2*maxRange {
+					t.Errorf("%v", s.cover.runs)
+				}
+			}
+		}
+	})
+}
+
+func FuzzReadDead(f *testing.F) {
+	f.Add([]byte("{\"src\":\"00000000000000aa\",\"off\":1,\"len\":2}\n{broken\n{}\n\n{\"src\":\"00000000000000aa\",\"off\":-1,\"len\":2}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dead := map[uint64]*coverage{}
+		bad, err := readDead(bytes.NewReader(data), dead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(data, []byte{'\n'}) + 1; bad > n || len(dead) > n {
+			t.Errorf("%d bad, %d files, of %d lines", bad, len(dead), n)
+		}
+	})
 }
 
 // BenchmarkHear measures what a record costs.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func (v *verifier) readState() (err error) {
 	}
 	v.books.dead = map[uint64]*coverage{}
 	for _, path := range letters {
-		bad, err := readDead(path, v.books.dead)
+		bad, err := readDeadFile(path, v.books.dead)
 		if err != nil {
 			return fmt.Errorf("dead letters: %w", err)
 		}
@@ -60,15 +61,22 @@ func (v *verifier) readState() (err error) {
 // maxLetter bounds a line of the dead letter file that is read.
 const maxLetter = 256 << 20
 
-// readDead adds the ranges of a dead letter file to dead, and returns how many of
-// its lines make no sense. A last line that is being written is passed over.
-func readDead(path string, dead map[uint64]*coverage) (bad int, err error) {
+func readDeadFile(path string, dead map[uint64]*coverage) (bad int, err error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil // replayed a moment ago
+	}
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	return readDead(f, dead)
+}
+
+// readDead adds the ranges of a dead letter file to dead, and returns how many of
+// its lines make no sense.
+func readDead(r io.Reader, dead map[uint64]*coverage) (bad int, err error) {
+	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLetter)
 	for lines.Scan() {
 		var d struct {

@@ -599,6 +599,24 @@ func TestVerifyTransformed(t *testing.T) {
 	}
 }
 
+// TestVerifyStateful: a parser that learns from earlier lines makes the same of
+// them again.
+func TestVerifyStateful(t *testing.T) {
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.c.Inputs[0].Format = "csv"
+	r.append("a.log", "time,user,message\n")
+	for i := range 300 {
+		r.append("a.log", fmt.Sprintf("%d,u%d,\"text %d\"\n", i, i%7, i))
+	}
+	r.ship()
+	for _, o := range []VerifyOptions{{}, {Deep: true}, {NoState: true}} {
+		v := r.verify(o)
+		if f := r.proof(v, "a.log"); !v.Complete || f.Covered != f.Size || f.Compared == 0 || f.Unsure+f.Otherwise+f.DifferCount != 0 {
+			t.Errorf("%+v: %+v", o, f)
+		}
+	}
+}
+
 // TestVerifyWhatTheTopicLost: what retention took is not called a gap.
 func TestVerifyWhatTheTopicLost(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))

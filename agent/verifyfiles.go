@@ -16,7 +16,6 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/nxadm/tail"
 
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
@@ -178,7 +177,7 @@ func matches(globs []string, path string) bool {
 
 // look reads the beginning of the file.
 func (f *onDisk) look() error {
-	file, err := tail.OpenFile(f.path)
+	file, err := openShared(f.path)
 	if err != nil {
 		return err
 	}
@@ -239,7 +238,7 @@ func (f *onDisk) open() (*content, error) {
 // folder now, and so that its application can still rename and delete it.
 func openSame(path string, fi fs.FileInfo) (*os.File, error) {
 	if now, err := os.Stat(path); err == nil && os.SameFile(now, fi) {
-		return tail.OpenFile(path)
+		return openShared(path)
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -247,7 +246,7 @@ func openSame(path string, fi fs.FileInfo) (*os.File, error) {
 	}
 	for _, e := range entries {
 		if now, err := e.Info(); err == nil && os.SameFile(now, fi) {
-			return tail.OpenFile(filepath.Join(filepath.Dir(path), e.Name()))
+			return openShared(filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}
 	return nil, errChanged

@@ -131,7 +131,8 @@ func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement
 func (v *valuer) value(i int, f *onDisk, id uint64, offset int64, raw []byte, want valueMark) agreement {
 	enc := v.encoders[i].File(id, nil)
 	if enc.stateful != nil { // what it learns from the file's beginning, such as the names of columns
-		v.lines(i, f.head[:bytes.LastIndexByte(f.head, '\n')+1], func(line []byte) { v.encode(enc, line, 0) })
+		before := f.head[:min(int64(len(f.head)), offset)]
+		v.lines(i, before[:bytes.LastIndexByte(before, '\n')+1], func(line []byte) { v.encode(enc, line, 0) })
 	}
 	entry, ok := v.entry(i, raw)
 	if !ok {

@@ -143,11 +143,7 @@ func (p *deepPart) compare(f *deepFile, in *headers, r *kgo.Record) (a agreement
 	if xxhash.Sum64(value) == xxhash.Sum64(r.Value) {
 		return equal, true, nil
 	}
-	a = compareMarks(markValue(value), markValue(r.Value))
-	if rd.encoder.stateful != nil {
-		a = unsure
-	}
-	return a, true, nil
+	return compareMarks(markValue(value), markValue(r.Value), rd.encoder.stateful != nil, v.raw), true, nil
 }
 
 // reader returns the reader of a source.

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -23,7 +24,7 @@ const (
 	// sources, 24 bytes each.
 	maxPieces = 8 << 20
 	// sourcePieces is what a source costs beside its runs, in their size.
-	sourcePieces = 64
+	sourcePieces = 128
 	// keptLate bounds the order violations that are told one by one, of a source
 	// in a partition.
 	keptLate = 20
@@ -71,17 +72,25 @@ type sample struct {
 	at    place
 }
 
-// valueMark is a fingerprint of a record's value: of all, and of its message
-// alone.
-type valueMark struct{ whole, message uint64 }
+// valueMark is a fingerprint of a record's value: of all, of its message alone,
+// and how the message begins.
+type valueMark struct {
+	whole, message uint64
+	text           string
+}
+
+// keptMessage bounds what is kept of a message, in bytes.
+const keptMessage = 64
 
 func markValue(value []byte) valueMark {
 	var e struct {
 		Message json.RawMessage `json:"message"`
 	}
 	m := valueMark{whole: xxhash.Sum64(value)}
-	if err := json.Unmarshal(value, &e); err == nil {
+	var text string
+	if json.Unmarshal(value, &e) == nil && json.Unmarshal(e.Message, &text) == nil {
 		m.message = xxhash.Sum64(e.Message)
+		m.text = strings.Clone(text[:min(len(text), keptMessage)])
 	}
 	return m
 }

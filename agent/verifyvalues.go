@@ -17,8 +17,8 @@ type agreement int
 const (
 	equal     agreement = iota // what the configuration makes of them today
 	sameText                   // another envelope around the same message: the configuration was another
+	unsure                     // a message of these bytes: what the file's parser knew at that place cannot be told
 	different                  // another message
-	unsure                     // what the file's parser knew at that place cannot be told
 )
 
 // valuer makes of bytes what the agent makes of them.
@@ -87,7 +87,7 @@ func (v *valuer) agree(f *onDisk, s *source, lenient bool) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if a == different || a == sameText && !lenient {
+		if a == different || !lenient && a != equal {
 			return false, nil
 		}
 	}
@@ -116,9 +116,7 @@ func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement
 	}
 	best := different
 	for _, i := range v.inputs(s, f) {
-		if a := v.value(i, f, s.id, sm.start, v.raw[before:], sm.value); a < best || best == different {
-			best = a
-		}
+		best = min(best, v.value(i, f, s.id, sm.start, v.raw[before:], sm.value))
 		if best == equal {
 			break
 		}
@@ -138,19 +136,19 @@ func (v *valuer) value(i int, f *onDisk, id uint64, offset int64, raw []byte, wa
 	if !ok {
 		return different
 	}
-	a := compareMarks(markValue(v.encode(enc, entry, offset)), want)
-	if a != equal && enc.stateful != nil {
-		return unsure
-	}
-	return a
+	return compareMarks(markValue(v.encode(enc, entry, offset)), want, enc.stateful != nil, raw)
 }
 
-func compareMarks(got, want valueMark) agreement {
+// compareMarks compares what the configuration makes of raw with a record's
+// value. stateful says that the parser may have known more than we do.
+func compareMarks(got, want valueMark, stateful bool, raw []byte) agreement {
 	switch {
 	case got.whole == want.whole:
 		return equal
 	case got.message == want.message && want.message != 0:
 		return sameText
+	case stateful && want.text != "" && bytes.Contains(raw, []byte(want.text)):
+		return unsure
 	}
 	return different
 }

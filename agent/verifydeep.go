@@ -98,7 +98,7 @@ func (d *deepComparison) take(topic string, partition int32, records []*kgo.Reco
 	d.mu.Lock()
 	p := d.parts[key]
 	if p == nil {
-		p = &deepPart{key: key, values: &valuer{c: d.v.c, encoders: d.v.values.encoders}}
+		p = &deepPart{key: key, values: &valuer{c: d.v.c, cuts: d.v.values.cuts, encoders: d.v.values.encoders}}
 		d.parts[key] = p
 	}
 	d.mu.Unlock()
@@ -135,7 +135,7 @@ func (p *deepPart) compare(f *deepFile, in *headers, r *kgo.Record) (a agreement
 	if v.raw, err = rd.content.read(v.raw[:0], in.own.start, int(n)); err != nil || int64(len(v.raw)) < n {
 		return different, false, err
 	}
-	entry, ok := v.entry(rd.input, v.raw)
+	entry, ok := v.entry(rd.input, f.onDisk, v.raw)
 	if !ok {
 		return different, true, nil
 	}

@@ -244,7 +244,7 @@ func (m *matcher) mayBe(s *source, f *matched) bool {
 	if f.whole && head < first.end {
 		return false
 	}
-	if first.start > 0 && first.start <= head && f.head[first.start-1] != '\n' && f.head[first.start-1] != 0 {
+	if first.start > 0 && first.start <= head && !m.values.newline(s, f.onDisk, f.head[first.start-1]) {
 		return false
 	}
 	return true

@@ -3,7 +3,9 @@ package agent
 import (
 	"bytes"
 	"cmp"
+	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"shiplog/agent/config"
@@ -24,14 +26,15 @@ const (
 // valuer makes of bytes what the agent makes of them.
 type valuer struct {
 	c        *config.Config
-	encoders []*Encoder // by input
+	cuts     []tailer.Input // how entries are cut, by input
+	encoders []*Encoder     // by input
 	envelope envelope.Envelope
 	raw      []byte
 	clock    time.Time
 }
 
 func newValuer(c *config.Config) (*valuer, error) {
-	v := &valuer{c: c}
+	v := &valuer{c: c, cuts: tailerOptions(c, slog.New(slog.DiscardHandler)).Inputs}
 	rs, err := routes(c)
 	if err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func (v *valuer) compare(c *content, f *onDisk, s *source, sm sample) (agreement
 	if int64(len(v.raw)) < n+before {
 		return different, nil
 	}
-	if before == 1 && v.raw[0] != '\n' && v.raw[0] != 0 {
+	if before == 1 && !v.newline(s, f, v.raw[0]) {
 		return different, nil
 	}
 	best := different
@@ -132,7 +135,7 @@ func (v *valuer) value(i int, f *onDisk, id uint64, offset int64, raw []byte, wa
 		before := f.head[:min(int64(len(f.head)), offset)]
 		v.lines(i, before[:bytes.LastIndexByte(before, '\n')+1], func(line []byte) { v.encode(enc, line, 0) })
 	}
-	entry, ok := v.entry(i, raw)
+	entry, ok := v.entry(i, f, raw)
 	if !ok {
 		return different
 	}
@@ -164,17 +167,34 @@ func (v *valuer) encode(enc *FileEncoder, entry []byte, offset int64) []byte {
 	return v.envelope.AppendJSON(nil)
 }
 
+// newline reports whether a line can begin behind the byte c.
+func (v *valuer) newline(s *source, f *onDisk, c byte) bool {
+	for _, i := range v.inputs(s, f) {
+		switch strings.ToLower(v.c.Inputs[i].Encoding) {
+		case "", "auto", "utf-8":
+		default:
+			return true // its newline may be another
+		}
+	}
+	return c == '\n' || c == 0 // the second half of one in UTF-16
+}
+
 // lines cuts data as the tailer does.
 func (v *valuer) lines(i int, data []byte, fn func(line []byte)) {
-	// The stream is memory, which does not fail, and fn does not either.
-	_ = tailer.Lines(bytes.NewReader(data), int(v.c.Inputs[i].MaxLineBytes), func(e tailer.Entry) error {
+	// The stream is memory, and the configuration was checked: there is no error.
+	_ = tailer.Lines(bytes.NewReader(data), v.cuts[i], func(e tailer.Entry) error {
 		fn(e.Data)
 		return nil
 	})
 }
 
 // entry returns the data of the one entry in raw, its lines joined.
-func (v *valuer) entry(i int, raw []byte) (data []byte, ok bool) {
+func (v *valuer) entry(i int, f *onDisk, raw []byte) (data []byte, ok bool) {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} { // it tells the encoding of all that follows
+		if bytes.HasPrefix(f.head, []byte(mark)) && !bytes.HasPrefix(raw, []byte(mark)) {
+			raw = append([]byte(mark), raw...)
+		}
+	}
 	v.lines(i, raw, func(line []byte) {
 		if ok {
 			data = append(data, '\n')

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -613,6 +614,35 @@ func TestVerifyStateful(t *testing.T) {
 		v := r.verify(o)
 		if f := r.proof(v, "a.log"); !v.Complete || f.Covered != f.Size || f.Compared == 0 || f.Unsure+f.Otherwise+f.DifferCount != 0 {
 			t.Errorf("%+v: %+v", o, f)
+		}
+	}
+}
+
+// TestVerifyJoinedAndEncoded: entries of several lines, and another encoding.
+func TestVerifyJoinedAndEncoded(t *testing.T) {
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.start()
+	var text strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&text, "2026-11-25 10:00:%02d ERROR it failed %d\njava.lang.IllegalStateException: no\n\tat com.example.Foo.bar(Foo.java:%d)\n\n\tat com.example.Main.main(Main.java:2)\n", i, i, i)
+	}
+	r.append("a.log", text.String())
+	wide := []byte("\xff\xfe")
+	for _, c := range utf16.Encode([]rune("Zeile eins: Größe\r\n\r\n" + strings.Repeat("noch eine Zeile\r\n", 50))) {
+		wide = append(wide, byte(c), byte(c>>8))
+	}
+	r.append("b.log", string(wide))
+	r.wait("all to be acknowledged", func() bool {
+		s := r.status()
+		return len(s.Files) == 2 && s.Files[0].Lag == 0 && s.Files[1].Lag == 0
+	})
+	r.stop()
+	for _, o := range []VerifyOptions{{}, {Deep: true}, {NoState: true}} {
+		v := r.verify(o)
+		for _, name := range []string{"a.log", "b.log"} {
+			if f := r.proof(v, name); !v.Complete || f.GapBytes != 0 || f.Compared == 0 || f.Otherwise+f.Unsure+f.DifferCount != 0 {
+				t.Errorf("%+v: %+v", o, f)
+			}
 		}
 	}
 }

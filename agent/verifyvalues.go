@@ -34,7 +34,11 @@ type valuer struct {
 }
 
 func newValuer(c *config.Config) (*valuer, error) {
-	v := &valuer{c: c, cuts: tailerOptions(c, slog.New(slog.DiscardHandler)).Inputs}
+	o, err := tailerOptions(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	v := &valuer{c: c, cuts: o.Inputs}
 	rs, err := routes(c)
 	if err != nil {
 		return nil, err

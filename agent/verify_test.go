@@ -88,8 +88,8 @@ func (r *rig) waitSaved(lines int64) {
 	})
 }
 
-// numberedLines makes n lines, with their newlines.
-func numberedLines(from, n int) string {
+// logLines makes n lines, with their newlines.
+func logLines(from, n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "line %d of the log\n", from+i)
@@ -128,7 +128,7 @@ func kept(_ int, rec *kgo.Record) []*kgo.Record { return []*kgo.Record{rec} }
 // TestVerifyComplete: all that has arrived is proved, however it looks.
 func TestVerifyComplete(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(3, topic))
-	r.append("a.log", "\xef\xbb\xbffirst\n\n  \t\n"+numberedLines(0, 500)+"\x00\x00\x00\x00\nlast\r\n\r\n")
+	r.append("a.log", "\xef\xbb\xbffirst\n\n  \t\n"+logLines(0, 500)+"\x00\x00\x00\x00\nlast\r\n\r\n")
 	r.append("b.log", `{"message":"m","payload":{"application":"A","params":{"n":1.10}}}`+"\n{broken\n"+strings.Repeat("x", 3<<20)+"\nend\n")
 	r.ship()
 	r.append("a.log", "not ended")
@@ -155,7 +155,7 @@ func TestVerifyComplete(t *testing.T) {
 // them.
 func TestVerifyFindsWhatIsPlanted(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "planted"))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.ship()
 	var held *kgo.Record
 	r.copyRecords("planted", func(i int, rec *kgo.Record) []*kgo.Record {
@@ -174,7 +174,7 @@ func TestVerifyFindsWhatIsPlanted(t *testing.T) {
 		}
 		return []*kgo.Record{rec}
 	})
-	lines := strings.SplitAfter(numberedLines(0, 100), "\n")
+	lines := strings.SplitAfter(logLines(0, 100), "\n")
 	at := func(n int) (off int64) {
 		for _, l := range lines[:n] {
 			off += int64(len(l))
@@ -216,7 +216,7 @@ func TestVerifyFindsWhatIsPlanted(t *testing.T) {
 // TestVerifyDeepFindsAChangedRecord that no sample takes.
 func TestVerifyDeepFindsAChangedRecord(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "changed"))
-	r.append("a.log", numberedLines(0, 1000))
+	r.append("a.log", logLines(0, 1000))
 	r.ship()
 	r.copyRecords("changed", func(i int, rec *kgo.Record) []*kgo.Record {
 		switch i {
@@ -241,14 +241,14 @@ func TestVerifyDeepFindsAChangedRecord(t *testing.T) {
 // those that never come as gaps once no agent runs.
 func TestVerifyWhileTheAgentRuns(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 50))
+	r.append("a.log", logLines(0, 50))
 	r.start()
 	r.waitSaved(50)
 	done := make(chan struct{})
 	go func() { // a writer that does not rest
 		defer close(done)
 		for i := range 300 {
-			r.append("a.log", numberedLines(50+i, 1))
+			r.append("a.log", logLines(50+i, 1))
 		}
 	}()
 	for range 5 {
@@ -273,14 +273,14 @@ func TestVerifyWhileTheAgentRuns(t *testing.T) {
 // TestVerifyPending holds the records back, so that the agent cannot be done.
 func TestVerifyPending(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 10))
+	r.append("a.log", logLines(0, 10))
 	r.start()
 	r.waitSaved(10)
 	r.kafka.ControlKey(kmsg.Produce.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		r.kafka.KeepControl()
 		return nil, errors.New("away"), true
 	})
-	r.append("a.log", numberedLines(10, 5))
+	r.append("a.log", logLines(10, 5))
 	r.wait("the lines to be read", func() bool { return r.status().Totals.Lines == 15 })
 	v := r.verify(VerifyOptions{})
 	if f := r.proof(v, "a.log"); !v.Complete || f.Pending != f.Size-f.Covered || f.Pending == 0 {
@@ -328,7 +328,7 @@ func TestVerifyGenerations(t *testing.T) {
 	const banner = "=== the application has started ===\n"
 	r := newRig(t, kfake.SeedTopics(1, topic, "planted"))
 	for g := range 4 {
-		r.append("a.log", banner+numberedLines(1000*g, 200))
+		r.append("a.log", banner+logLines(1000*g, 200))
 		r.shipAll(int64(201 * (g + 1)))
 		if g < 3 {
 			if err := os.Rename(r.path("a.log"), r.path(fmt.Sprintf("a.log.%d", g))); err != nil {
@@ -395,7 +395,7 @@ func TestVerifyShortGeneration(t *testing.T) {
 		if err := os.Rename(r.path("a.log"), r.path("a.log.1")); err != nil {
 			t.Fatal(err)
 		}
-		r.append("a.log", "started\n"+numberedLines(0, 10))
+		r.append("a.log", "started\n"+logLines(0, 10))
 		r.shipAll(12)
 		if err := os.Remove(r.path("a.log.1")); err != nil {
 			t.Fatal(err)
@@ -416,7 +416,7 @@ func TestVerifyShortGeneration(t *testing.T) {
 
 // TestContent reads everywhere in a file, plain and compressed.
 func TestContent(t *testing.T) {
-	want := []byte(numberedLines(0, 3000))
+	want := []byte(logLines(0, 3000))
 	archive, err := os.ReadFile("testdata/lines.bz2")
 	if err != nil {
 		t.Fatal(err)
@@ -461,8 +461,8 @@ func TestContent(t *testing.T) {
 // TestVerifyOnAnotherHost has the files at hand, under other paths, and no state.
 func TestVerifyOnAnotherHost(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(2, topic))
-	r.append("a.log", numberedLines(0, 300))
-	r.append("b.log", numberedLines(5000, 300))
+	r.append("a.log", logLines(0, 300))
+	r.append("b.log", logLines(5000, 300))
 	r.ship()
 	there := t.TempDir()
 	for from, to := range map[string]string{"a.log": "a.log.copy", "b.log": "something-else"} {
@@ -484,16 +484,16 @@ func TestVerifyOnAnotherHost(t *testing.T) {
 // TestVerifyTwoSources: a file that was sent again, because its state was lost.
 func TestVerifyTwoSources(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.ship()
 	if err := os.RemoveAll(r.c.StateDir); err != nil {
 		t.Fatal(err)
 	}
-	r.append("a.log", numberedLines(100, 50))
+	r.append("a.log", logLines(100, 50))
 	r.ship()
 	v := r.verify(VerifyOptions{})
 	f := r.proof(v, "a.log")
-	if !v.Complete || !v.Repeated || len(f.Sources) != 2 || f.RepeatCount != 1 || f.Repeats[0].Times != 2 || f.Repeats[0].Start != 0 || f.RepeatBytes != int64(len(numberedLines(0, 100))) {
+	if !v.Complete || !v.Repeated || len(f.Sources) != 2 || f.RepeatCount != 1 || f.Repeats[0].Times != 2 || f.Repeats[0].Start != 0 || f.RepeatBytes != int64(len(logLines(0, 100))) {
 		t.Errorf("%+v", f)
 	}
 }
@@ -502,13 +502,13 @@ func TestVerifyTwoSources(t *testing.T) {
 func TestVerifyStartedAtEnd(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	r.c.Inputs[0].Start = "end"
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.start()
 	r.waitSaved(0)
-	r.append("a.log", numberedLines(100, 10))
+	r.append("a.log", logLines(100, 10))
 	r.wait("the lines", func() bool { return len(r.records(topic)) == 10 })
 	r.stop()
-	want := []SkipProof{{checkpoint.StartedAtEnd.String(), int64(len(numberedLines(0, 100)))}}
+	want := []SkipProof{{checkpoint.StartedAtEnd.String(), int64(len(logLines(0, 100)))}}
 	v := r.verify(VerifyOptions{})
 	if f := r.proof(v, "a.log"); !v.Complete || !reflect.DeepEqual(f.Skipped, want) {
 		t.Errorf("%+v", f)
@@ -525,7 +525,7 @@ func TestVerifyStartedAtEnd(t *testing.T) {
 // TestVerifyBooks: what the journal and the dead letter file know is no gap.
 func TestVerifyBooks(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "planted"))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.ship()
 	id := r.entries()[0].ID
 	var dropped []byteRange
@@ -650,12 +650,12 @@ func TestVerifyJoinedAndEncoded(t *testing.T) {
 // TestVerifyWhatTheTopicLost: what retention took is not called a gap.
 func TestVerifyWhatTheTopicLost(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.ship()
 	r.deleteRecords(topic, 40)
 	v := r.verify(VerifyOptions{})
 	f := r.proof(v, "a.log")
-	if v.Complete || f.GapBytes != 0 || f.Unseen != int64(len(numberedLines(0, 40))) || !strings.Contains(strings.Join(v.Notes, "\n"), "offsets 0 to 39 of logs, partition 0, are no longer in the topic") {
+	if v.Complete || f.GapBytes != 0 || f.Unseen != int64(len(logLines(0, 40))) || !strings.Contains(strings.Join(v.Notes, "\n"), "offsets 0 to 39 of logs, partition 0, are no longer in the topic") {
 		t.Errorf("%+v", v)
 	}
 	// What lies behind the checkpoint was never in the topic.
@@ -664,7 +664,7 @@ func TestVerifyWhatTheTopicLost(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	r.deleteRecords(topic, 100)
-	if f := r.proof(r.verify(VerifyOptions{}), "a.log"); f.GapLines != 1 || !f.Gaps[0].Unsent || f.Unseen != int64(len(numberedLines(0, 100))) {
+	if f := r.proof(r.verify(VerifyOptions{}), "a.log"); f.GapLines != 1 || !f.Gaps[0].Unsent || f.Unseen != int64(len(logLines(0, 100))) {
 		t.Errorf("%+v", f)
 	}
 }
@@ -672,10 +672,10 @@ func TestVerifyWhatTheTopicLost(t *testing.T) {
 // TestVerifyFromAnOffset: what was not to be read is no gap.
 func TestVerifyFromAnOffset(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.ship()
 	v := r.verify(VerifyOptions{From: 60})
-	if f := r.proof(v, "a.log"); !v.Complete || f.NotRead != int64(len(numberedLines(0, 60))) {
+	if f := r.proof(v, "a.log"); !v.Complete || f.NotRead != int64(len(logLines(0, 60))) {
 		t.Errorf("%+v", f)
 	}
 }
@@ -683,7 +683,7 @@ func TestVerifyFromAnOffset(t *testing.T) {
 // TestVerifyCopyTruncate: the copy has what came under the old id.
 func TestVerifyCopyTruncate(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
-	r.append("a.log", numberedLines(0, 100))
+	r.append("a.log", logLines(0, 100))
 	r.start()
 	r.waitSaved(100)
 	data, err := os.ReadFile(r.path("a.log"))
@@ -696,7 +696,7 @@ func TestVerifyCopyTruncate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.append("a.log", numberedLines(500, 50))
+	r.append("a.log", logLines(500, 50))
 	r.wait("the new lines", func() bool { return r.status().Totals.Acknowledged == 150 })
 	r.stop()
 	v := r.verify(VerifyOptions{Deep: true})
@@ -726,7 +726,7 @@ func TestVerifyNames(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	names := []string{"with space.log", "with\nnewline.log", "not utf8 \xff.log"}
 	for i, n := range names {
-		r.append(n, numberedLines(100*i, 20))
+		r.append(n, logLines(100*i, 20))
 	}
 	r.ship()
 	v := r.verify(VerifyOptions{})
@@ -743,12 +743,12 @@ func TestVerifyNames(t *testing.T) {
 // TestVerifyCarry counts the part of an entry that lies in the file before.
 func TestVerifyCarry(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "planted"))
-	r.append("a.log", numberedLines(0, 20))
+	r.append("a.log", logLines(0, 20))
 	r.ship()
 	if err := os.Rename(r.path("a.log"), r.path("a.log.1")); err != nil {
 		t.Fatal(err)
 	}
-	r.append("a.log", numberedLines(100, 20))
+	r.append("a.log", logLines(100, 20))
 	r.shipAll(40)
 	var carried headers
 	r.copyRecords("planted", func(i int, rec *kgo.Record) []*kgo.Record {

@@ -31,7 +31,8 @@
 //
 //	(1) a record failed
 //	(2) nothing of the lane is in flight any more
-//	(3) a record was refused that may be at fault itself; all are settled
+//	(3) a record was refused that may be at fault itself; all are settled, or
+//	    what fails now is no record's fault
 //	(4) nothing is queued any more
 //
 // In the healthy state batches go straight to kgo: no goroutine, per record no
@@ -77,6 +78,11 @@
 //   - kgo's size check is before compression, the broker's after it: a record
 //     that kgo calls too large may be acceptable. Only the isolating client,
 //     whose batches may be far larger, can tell.
+//   - A host whose clock was wrong, and a topic that was made compacted, had
+//     every record refused alone, and so every record became a dead letter.
+//     Neither is the record's fault: classify and wantsKey.
+//   - A lane whose right was taken away while it isolated kept the turn, and no
+//     other lane could isolate until the right was back.
 //   - The number that a record carries to the partitioner sits in Partition,
 //     which kgo overwrites before it asks the partitioner again for a new batch.
 package shipper

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,6 +20,10 @@ var ErrNotDrained = errors.New("closed before Kafka acknowledged everything")
 // errUnsent marks a record that was kept back behind a failed one.
 var errUnsent = errors.New("not sent: a record before it failed")
 
+// errWantsKey marks the refusal of a record without a key by a topic that is
+// compacted, or may be: then the topic would refuse every record of ours.
+var errWantsKey = errors.New("record without a key")
+
 // class is what a failed record needs.
 type class int
 
@@ -33,10 +38,15 @@ const (
 )
 
 // classify says what a record needs that failed with err. What it does not
-// know is retried: to be stuck, and red, is better than to drop.
+// know is retried: to be stuck, and red, is better than to drop. So is what
+// speaks of the topic or of this host, since it would make a dead letter of
+// every record: the time, and the way that the bytes took.
 func classify(err error) class {
-	if errors.Is(err, kgo.ErrClientClosed) {
+	switch {
+	case errors.Is(err, kgo.ErrClientClosed):
 		return stop
+	case errors.Is(err, errWantsKey):
+		return retry
 	}
 	code, ok := errors.AsType[*kerr.Error](err)
 	if !ok {
@@ -47,13 +57,14 @@ func classify(err error) class {
 	switch code {
 	case kerr.MessageTooLarge, // more than max.message.bytes, or more than kgo can put into a batch
 		kerr.RecordListTooLarge, // more than segment.bytes
-		kerr.InvalidRecord,      // the broker's own validation: no key on a compacted topic
-		kerr.InvalidTimestamp,   // outside of the topic's message.timestamp limits
-		kerr.CorruptMessage:     // old brokers: no key on a compacted topic; else a damaged batch, see isolation
+		kerr.InvalidRecord:      // the broker's own validation; see wantsKey for when that is not the record's
 		return isolate
 	}
-	// Rights, missing topics, leaders, replicas, time-outs, passwords,
-	// producer ids, and codes that are newer than this program.
+	// InvalidTimestamp: the clock of this host, or the topic's limits; see
+	// restamp. CorruptMessage: what we sent was damaged on its way, or an old
+	// broker means that a compacted topic wants keys. And rights, missing
+	// topics, leaders, replicas, time-outs, passwords, producer ids, and codes
+	// that are newer than this program.
 	return retry
 }
 
@@ -102,8 +113,18 @@ func describe(topic string, err error) string {
 	if isLogin(err) {
 		return fmt.Sprintf("Kafka refuses to log us in: check the SASL mechanism, user name and password (%v)", err)
 	}
+	if errors.Is(err, errWantsKey) {
+		return fmt.Sprintf("topic %q refuses records without a key (%v): it is compacted, or we may not read whether it is (DESCRIBE_CONFIGS); "+
+			"set kafka.key, or give the topic cleanup.policy=delete", topic, err)
+	}
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
+	case kerr.InvalidTimestamp:
+		return fmt.Sprintf("topic %q refuses the time of our records, it is %s here: correct the clock of this host, "+
+			"or the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms", topic, time.Now().UTC().Format(time.RFC3339))
+	case kerr.CorruptMessage:
+		return fmt.Sprintf("topic %q: a broker says that our records arrive damaged: look at the network between; "+
+			"or the topic is compacted and the broker old, then set kafka.key", topic)
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
 		return fmt.Sprintf("topic %q does not exist: create it, or name another", topic)
 	case kerr.TopicAuthorizationFailed:

@@ -16,7 +16,6 @@ import (
 func TestClassify(t *testing.T) {
 	isolated := map[*kerr.Error]bool{
 		kerr.MessageTooLarge: true, kerr.RecordListTooLarge: true, kerr.InvalidRecord: true,
-		kerr.InvalidTimestamp: true, kerr.CorruptMessage: true,
 	}
 	const newest = 136 // the highest code that kerr knows
 	for code := int16(-1); code <= newest; code++ {
@@ -51,6 +50,7 @@ func TestClassify(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, retry},
 		{errors.New("invalid record partitioning choice of -1 from 1 available"), retry},
 		{errUnsent, retry},
+		{fmt.Errorf("%w: %w", errWantsKey, kerr.InvalidRecord), retry},
 	} {
 		if got := classify(tc.err); got != tc.want {
 			t.Errorf("%v: class %d, want %d", tc.err, got, tc.want)
@@ -86,6 +86,9 @@ func TestDescribeNamesTopicAndRemedy(t *testing.T) {
 		kerr.NotEnoughReplicas:          "bring its brokers back",
 		kerr.LeaderNotAvailable:         "without a leader",
 		kerr.UnsupportedCompressionType: "choose another",
+		kerr.InvalidTimestamp:           "correct the clock",
+		kerr.CorruptMessage:             "look at the network",
+		errWantsKey:                     "set kafka.key",
 		io.ErrUnexpectedEOF:             "unexpected EOF",
 	} {
 		if got := describe("logs", err); !strings.Contains(got, `"logs"`) || !strings.Contains(got, want) {

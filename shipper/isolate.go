@@ -21,9 +21,6 @@ const (
 	batchOverhead  = 65
 	recordOverhead = 36
 	headerOverhead = 10
-	// corruptTries is how often a lone record has to be called corrupt: once
-	// can be a damaged transfer.
-	corruptTries = 3
 )
 
 // solo is the client for trying suspects. One lane uses it at a time, so
@@ -89,7 +86,9 @@ func (s *solo) close() {
 
 // isolate settles records, one of which may be unacceptable: it sends them in
 // order, in ever smaller groups where they are refused, and makes a dead
-// letter of what is refused alone. It returns early when the Producer closes.
+// letter of what is refused alone. It returns early when the Producer closes,
+// and when what fails is no record's fault: recover waits that out, while the
+// turn is another lane's.
 func (p *Producer) isolate(l *lane, records []*Record) {
 	if p.solo.acquire(p.ctx) != nil {
 		return
@@ -97,8 +96,6 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 	defer p.solo.release()
 	rest := records
 	suspects := 0 // one of that many at the front was refused, if not 0
-	refusals := 0 // of the first one, when alone
-	failures := 0 // in a row, that are no record's fault
 	for len(rest) > 0 && p.ctx.Err() == nil {
 		client, err := p.solo.get(p.opts, &p.brokers)
 		if err != nil {
@@ -117,36 +114,36 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 		switch {
 		case tried == 0:
 			suspects = max(suspects-n, 0)
-			refusals, failures = 0, 0
 		case err == nil: // only kept back; sent again with the next group
 		case classify(err) == isolate && n > 1:
 			suspects = tried
 			if errors.Is(err, kerr.MessageTooLarge) && tried == n {
 				p.limits.refused(l.topic, size)
 			}
-		case classify(err) == isolate:
-			refusals++
-			if !errors.Is(err, kerr.CorruptMessage) || refusals >= corruptTries {
-				if !p.bury(l, rest[0], err) {
-					return
-				}
-				suspects, refusals = 0, 0
-			}
-		case classify(err) == stop:
+		case classify(err) == isolate && p.wantsKey(l.topic, rest[0], err):
+			rest[0].err = fmt.Errorf("%w: %w", errWantsKey, err)
 			return
+		case classify(err) == isolate:
+			if !p.bury(l, rest[0], err) {
+				return
+			}
+			suspects = 0
 		default:
-			failures++
-			p.setTrouble(l, err)
 			if spoilsClient(err) {
 				p.solo.drop()
 			}
-			if !sleep(p.ctx, p.tune.backoff(failures)) {
-				return
-			}
+			return
 		}
 		rest = unsettled(rest)
 		p.settleQueue(l)
 	}
+}
+
+// wantsKey tells whether err is how a compacted topic refuses r, which has no
+// key. Where the topic's policy cannot be read it is taken for that: a lane
+// that waits is better than a dead letter for every record.
+func (p *Producer) wantsKey(topic string, r *Record, err error) bool {
+	return errors.Is(err, kerr.InvalidRecord) && r.Key == nil && p.limits.compaction(topic) != compactedNot
 }
 
 // group is how many of rest, at least one, fit into one batch of the topic

@@ -2,8 +2,11 @@ package shipper
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // lane is the way of one stream into one topic. See the package comment for
@@ -152,7 +155,9 @@ func (p *Producer) recover(l *lane) {
 		case classify(err) == isolate:
 			p.isolate(l, records)
 			p.settleQueue(l)
-			failures = 0
+			if len(unsettled(records)) < len(records) {
+				failures = 0
+			}
 			continue
 		default:
 			failures++
@@ -163,6 +168,9 @@ func (p *Producer) recover(l *lane) {
 			if !sleep(p.ctx, p.tune.backoff(failures)) {
 				return
 			}
+			if errors.Is(err, kerr.InvalidTimestamp) {
+				restamp(records)
+			}
 			s = p.reattach(l)
 			records = p.firstGroup(l, records)
 		}
@@ -171,6 +179,16 @@ func (p *Producer) recover(l *lane) {
 			failures = 0
 		}
 		p.settleQueue(l)
+	}
+}
+
+// restamp gives records, none of which is in flight, the time of now. They may
+// have been made long ago, or before the clock of this host was corrected: with
+// their old time the topic would refuse them for ever.
+func restamp(records []*Record) {
+	now := time.Now()
+	for _, r := range records {
+		r.Timestamp = now
 	}
 }
 

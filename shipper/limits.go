@@ -3,6 +3,7 @@ package shipper
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +30,25 @@ type limits struct {
 }
 
 type topicLimit struct {
-	bytes int32 // 0: not known, most likely because the right to ask is missing
-	guess int32 // a batch of twice that size was refused; 0: none was
-	asked time.Time
+	bytes      int32 // 0: not known, most likely because the right to ask is missing
+	compaction compaction
+	guess      int32 // a batch of twice that size was refused; 0: none was
+	asked      time.Time
+}
+
+// compaction is whether a topic is compacted, and so takes no record without a key.
+type compaction uint8
+
+const (
+	compactedUnknown compaction = iota
+	compactedNot
+	compactedIs
+)
+
+func (l *limits) compaction(topic string) compaction {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.topics[topic].compaction
 }
 
 // known returns the limit of topic, or 0.
@@ -80,11 +97,11 @@ func (l *limits) due(topics []string, now time.Time) []string {
 	return due
 }
 
-func (l *limits) set(topic string, bytes int32, now time.Time) {
+func (l *limits) set(topic string, bytes int32, compacted compaction, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.topics[topic]
-	t.bytes, t.asked = bytes, now
+	t.bytes, t.compaction, t.asked = bytes, compacted, now
 	l.put(topic, t)
 }
 
@@ -115,7 +132,7 @@ func (l *limits) refresh(ctx context.Context, client *kgo.Client, topics ...stri
 		if err != nil {
 			resource = kadm.ResourceConfig{}
 		}
-		l.set(topic, maxMessageBytes(resource), now)
+		l.set(topic, maxMessageBytes(resource), cleanup(resource), now)
 	}
 }
 
@@ -131,4 +148,17 @@ func maxMessageBytes(topic kadm.ResourceConfig) int32 {
 		}
 	}
 	return 0
+}
+
+// cleanup returns whether a topic is compacted.
+func cleanup(topic kadm.ResourceConfig) compaction {
+	for _, c := range topic.Configs {
+		if c.Key == "cleanup.policy" && c.Value != nil {
+			if strings.Contains(*c.Value, "compact") {
+				return compactedIs
+			}
+			return compactedNot
+		}
+	}
+	return compactedUnknown
 }

@@ -53,11 +53,6 @@ func TestRealKafkaRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 200
-	keyed := func(b *Batch) {
-		for i := range b.Records {
-			b.Records[i].Key = []byte("key")
-		}
-	}
 	for _, tc := range []struct {
 		name, topic, code string
 		configs           map[string]string
@@ -71,22 +66,6 @@ func TestRealKafkaRefusals(t *testing.T) {
 					b.Records[i].Value = []byte("s1-" + base64.StdEncoding.EncodeToString(noise))
 					b.Records[i].Raw = []byte(poison)
 				}
-			},
-		},
-		{
-			"no key on a compacted topic", "compacted", "INVALID_RECORD", map[string]string{"cleanup.policy": "compact"},
-			keyed,
-			func(b *Batch) {
-				for _, i := range []int{0, 199} {
-					b.Records[i].Key, b.Records[i].Raw = nil, []byte(poison)
-				}
-			},
-		},
-		{
-			"time stamp out of bounds", "timely", "INVALID_TIMESTAMP", map[string]string{"message.timestamp.after.max.ms": "3600000"},
-			func(*Batch) {},
-			func(b *Batch) {
-				b.Records[100].Timestamp, b.Records[100].Raw = time.Now().Add(48*time.Hour), []byte(poison)
 			},
 		},
 	} {
@@ -125,6 +104,70 @@ func TestRealKafkaRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What speaks of the topic or of the host makes no dead letter: the lane waits,
+// says why, and goes on when that is put right.
+func TestRealKafkaRefusesEveryRecord(t *testing.T) {
+	broker := kafkatest.Start(t, kafkatest.Options{})
+	for _, tc := range []struct {
+		name, topic, problem string
+		configs, remedy      map[string]string
+		before               func(*Batch)
+	}{
+		{
+			"no key on a compacted topic", "compacted", "set kafka.key",
+			map[string]string{"cleanup.policy": "compact"}, map[string]string{"cleanup.policy": "delete"},
+			func(*Batch) {},
+		},
+		{
+			"records of long ago", "timely", "", map[string]string{"message.timestamp.before.max.ms": "3600000"}, nil,
+			func(b *Batch) {
+				for i := range b.Records {
+					b.Records[i].Timestamp = time.Now().Add(-48 * time.Hour)
+				}
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			createTopic(t, broker.Addr(), tc.topic, tc.configs)
+			r := newRig(t, Options{Brokers: []string{broker.Addr()}, Topic: tc.topic})
+			values := numbered(1, 0, 200)
+			b := batch(1, values...)
+			tc.before(b)
+			r.produce(b)
+			if tc.problem != "" {
+				r.problem(tc.topic, tc.problem)
+				alterTopic(t, broker.Addr(), tc.topic, tc.remedy)
+			}
+			r.settle(b)
+			inOrder(t, readReal(t, broker.Addr(), tc.topic), map[uint64][]string{1: values})
+			if got := letters(t, r.opts.DeadLetterPath); len(got) != 0 {
+				t.Errorf("%d dead letters, the first: %.300v", len(got), got[0])
+			}
+		})
+	}
+}
+
+// alterTopic changes a topic of a real broker.
+func alterTopic(t *testing.T, addr, topic string, configs map[string]string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var alter []kadm.AlterConfig
+	for k, v := range configs {
+		alter = append(alter, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+	}
+	done, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(), alter, topic)
+	if err == nil && len(done) == 1 {
+		err = done[0].Err
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

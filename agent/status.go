@@ -59,8 +59,14 @@ type KafkaState struct {
 	MemoryLimit     int64         `json:"memory_limit"`
 	OldestUnacked   time.Time     `json:"oldest_unacknowledged,omitzero"`
 	LastAck         time.Time     `json:"last_ack,omitzero"`
-	DeadLetters     int64         `json:"dead_letters"`
-	LastErrors      []LastError   `json:"last_errors"`
+	// DeadLetters and DeadLetterBytes are in the file, those of earlier runs
+	// included; of them, DeadLettersDue are not in the dead letter topic yet.
+	// DeadLettersWritten counts since the start.
+	DeadLetters        int64       `json:"dead_letters"`
+	DeadLetterBytes    int64       `json:"dead_letter_bytes"`
+	DeadLettersDue     int64       `json:"dead_letters_due"`
+	DeadLettersWritten int64       `json:"dead_letters_written"`
+	LastErrors         []LastError `json:"last_errors"`
 }
 
 // BrokerState is how one broker stands.
@@ -134,7 +140,8 @@ func (a *Agent) kafkaState() KafkaState {
 	h := a.producer.Health()
 	k := KafkaState{
 		Topic: a.c.Kafka.Topic, Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
-		OldestUnacked: h.Oldest, LastAck: h.LastAck, DeadLetters: h.DeadLetters, LastErrors: []LastError{},
+		OldestUnacked: h.Oldest, LastAck: h.LastAck, LastErrors: []LastError{},
+		DeadLetters: h.DeadLetters.Count, DeadLetterBytes: h.DeadLetters.Bytes, DeadLettersDue: h.DeadLetters.Due, DeadLettersWritten: h.DeadLetters.Written,
 	}
 	for _, b := range h.Brokers {
 		k.Brokers = append(k.Brokers, BrokerState{ID: b.ID, Addr: b.Addr, State: string(b.State), Since: b.Since, Error: b.LastError})

@@ -19,6 +19,10 @@ type Record struct {
 	// Raw are the entry's original bytes, for the dead letter. It may alias
 	// memory that the caller keeps until done.
 	Raw []byte
+	// Refuse, if not nil, is why the record may not be sent: it becomes a dead
+	// letter instead, in its turn, whose bytes stay on this host. What Kafka
+	// would be sent (Value and so on) is not looked at then.
+	Refuse error
 
 	// err is nil once the record is settled. In flight it means nothing;
 	// else it is why the record is not settled. Written by the promise, or by
@@ -155,6 +159,10 @@ func (s *span) handOver(client *kgo.Client) {
 	promise := s.promise // one closure for all of them
 	unsent := 0
 	for i := range s.records {
+		if s.records[i].Refuse != nil && s.seq.fail() {
+			// What may not be sent is for the lane's recovery, as what was refused.
+			s.lane.producer.failing(s.lane)
+		}
 		if s.seq.broken.Load() {
 			s.keepBack(i)
 			unsent = len(s.records) - i
@@ -169,7 +177,16 @@ func (s *span) handOver(client *kgo.Client) {
 // keepBack marks the records from index from on as not sent.
 func (s *span) keepBack(from int) {
 	for i := range s.records[from:] {
-		s.records[from+i].err = errUnsent
+		s.records[from+i].keepBack()
+	}
+}
+
+// keepBack marks r as not sent. One that may not be sent shows that instead,
+// as long as it is not settled.
+func (r *Record) keepBack() {
+	r.err = errUnsent
+	if r.Refuse != nil {
+		r.err = &refusal{r.Refuse}
 	}
 }
 

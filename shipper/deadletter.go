@@ -5,50 +5,93 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"sync"
+	"slices"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // DeadLetter is one line of the dead letter file: a record that Kafka can
-// never accept, with the bytes that it was made of.
+// never accept, or that may not be sent, with the bytes that it was made of.
 type DeadLetter struct {
-	Time   time.Time `json:"time"`
-	Reason string    `json:"reason"`
+	// DueTopic is 1 while the letter is owed to the dead letter topic, 0 once
+	// it is there. It stays the first member: see duePrefix.
+	DueTopic int       `json:"due_topic,omitempty"`
+	Time     time.Time `json:"time"`
+	Reason   string    `json:"reason"`
 	// Code is Kafka's name of the error, "" if it was not Kafka's.
 	Code  string `json:"code,omitempty"`
 	Topic string `json:"topic"`
 	Key   string `json:"key,omitempty"`
-	Path  string `json:"path"`
+	// Host is where the source is.
+	Host string `json:"host,omitempty"`
+	Path string `json:"path"`
+	// PathBytes is the path where that is not UTF-8; Path is readable only then.
+	PathBytes []byte `json:"path_bytes,omitempty"`
 	// Source is the file's id, 16 hexadecimal digits.
 	Source string `json:"src"`
+	// Stream is Batch.Stream, 16 hexadecimal digits: it chose the partition.
+	Stream string `json:"stream,omitempty"`
 	// Offset and Length are the raw byte range in the source.
 	Offset int64 `json:"off"`
 	Length int64 `json:"len"`
+	// Headers are those of the record that do not stand in another member.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Withheld says that the bytes may not leave this host: see Record.Refuse.
+	Withheld bool `json:"withheld,omitempty"`
 	// Bytes are the entry's original bytes, base64 in JSON.
 	Bytes []byte `json:"bytes"`
 }
 
+// The headers that name a record's source, also in the dead letter topic.
+const (
+	headerHost   = "host"
+	headerPath   = "path"
+	headerSource = "src"
+	headerOffset = "off"
+	headerLength = "len"
+)
+
+// duePrefix begins the line of a letter that is owed to the dead letter topic.
+// Its last byte becomes a 0, in place, when the letter is there: one byte is
+// written as a whole or not at all, and stays with the letter wherever a replay
+// moves it.
+var duePrefix = []byte(`{"due_topic":1`) //nolint:gochecknoglobals // a constant that Go cannot express
+
 // letter describes r. It shares r's bytes.
 func (p *Producer) letter(l *lane, r *Record, reason error) DeadLetter {
+	b := p.batchOf(l, r)
 	d := DeadLetter{
-		Time:   time.Now().UTC(),
-		Reason: reason.Error(),
-		Topic:  l.topic,
-		Key:    string(r.Key),
-		Offset: r.Start,
-		Length: r.End - r.Start,
-		Bytes:  r.Raw,
+		Time:     time.Now().UTC(),
+		Reason:   reason.Error(),
+		Topic:    l.topic,
+		Key:      string(r.Key),
+		Host:     p.opts.Host,
+		Path:     b.Path,
+		Source:   fmt.Sprintf("%016x", b.Source),
+		Stream:   fmt.Sprintf("%016x", b.Stream),
+		Offset:   r.Start,
+		Length:   r.End - r.Start,
+		Withheld: r.Refuse != nil,
+		Bytes:    r.Raw,
 	}
 	if code, ok := errors.AsType[*kerr.Error](reason); ok {
 		d.Code = code.Message
 	}
-	b := p.batchOf(l, r)
-	d.Path, d.Source = b.Path, fmt.Sprintf("%016x", b.Source)
+	if !utf8.ValidString(b.Path) {
+		d.PathBytes = []byte(b.Path)
+	}
+	for _, h := range r.Headers {
+		if slices.Contains([]string{headerHost, headerPath, headerSource, headerOffset, headerLength}, h.Key) {
+			continue
+		}
+		if d.Headers == nil {
+			d.Headers = make(map[string]string)
+		}
+		d.Headers[h.Key] = string(h.Value)
+	}
 	return d
 }
 
@@ -66,130 +109,57 @@ func (p *Producer) batchOf(l *lane, r *Record) *Batch {
 	return &Batch{} // not reached
 }
 
-// deadLetters appends to the dead letter file, which it opens when first
-// needed. A letter is in the file as a whole line, on disk, or not at all.
-type deadLetters struct {
-	path string
-
-	mu    sync.Mutex // guards what follows
-	file  *os.File   // nil: not open, or not to be trusted any more
-	end   int64      // of the last whole line
-	count int64      // added since the start
-	err   error      // of the last add
-}
-
-// add appends d and returns when it is on disk.
-func (l *deadLetters) add(d DeadLetter) error {
+// line returns d as it stands in the file, newline included.
+func (d *DeadLetter) line() ([]byte, error) {
 	line, err := json.Marshal(d)
 	if err != nil {
-		return fmt.Errorf("dead letter of %s: %w", d.Path, err)
+		return nil, fmt.Errorf("dead letter of %s: %w", d.Path, err)
 	}
-	line = append(line, '\n')
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err = l.append(line); l.err != nil {
-		l.err = fmt.Errorf("dead letter file %s: make room or correct its rights, records wait for it: %w", l.path, l.err)
-		return l.err
-	}
-	l.count++
-	return nil
+	return append(line, '\n'), nil
 }
 
-func (l *deadLetters) append(line []byte) error {
-	if l.file == nil {
-		if err := l.open(); err != nil {
-			return err
+// parseLetter reads a line of the file, without its newline.
+func parseLetter(line []byte) (DeadLetter, error) {
+	var d DeadLetter
+	if err := json.Unmarshal(line, &d); err != nil {
+		return d, fmt.Errorf("is no dead letter: %w", err)
+	}
+	if bytes.TrimLeft(line, " \t\r")[0] != '{' {
+		return d, errors.New("is no dead letter: not an object")
+	}
+	for name, id := range map[string]string{"src": d.Source, "stream": d.Stream} {
+		if id == "" && name == "stream" {
+			continue // of an older version
+		}
+		if _, err := strconv.ParseUint(id, 16, 64); err != nil || len(id) != 16 {
+			return d, fmt.Errorf("is no dead letter: %s %q is not 16 hexadecimal digits", name, id)
 		}
 	}
-	_, err := l.file.WriteAt(line, l.end)
-	if err == nil {
-		err = l.file.Sync()
+	if d.Offset < 0 || d.Length < 0 {
+		return d, errors.New("is no dead letter: off or len is negative")
 	}
-	if err == nil {
-		l.end += int64(len(line))
-		return nil
+	if d.PathBytes != nil {
+		d.Path = string(d.PathBytes)
 	}
-	// A part may be in the file. After a failed sync nobody knows what is on
-	// disk, so the next try opens, and looks, anew.
-	err = errors.Join(err, l.file.Truncate(l.end), l.file.Close())
-	l.file = nil
-	return err
+	return d, nil
 }
 
-// open opens or makes the file, and repairs what a crash left at its end.
-func (l *deadLetters) open() error {
-	dir := filepath.Dir(l.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+// SourceID returns Source as a number, and StreamID Stream; that of an older
+// version, which had none, is the source's.
+func (d *DeadLetter) SourceID() uint64 { return hexID(d.Source) }
+
+// StreamID returns Stream as a number, see SourceID.
+func (d *DeadLetter) StreamID() uint64 {
+	if d.Stream == "" {
+		return d.SourceID()
 	}
-	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600)
+	return hexID(d.Stream)
+}
+
+func hexID(s string) uint64 {
+	id, err := strconv.ParseUint(s, 16, 64)
 	if err != nil {
-		return err
+		return 0 // not reached: parseLetter has looked at it
 	}
-	end, err := repair(f)
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	l.file, l.end = f, end
-	return nil
-}
-
-// repair makes f end with a whole line, and returns its length. A last line
-// without a newline is completed if it is JSON, else cut: it was never on disk
-// as a whole, so its record was not settled and is sent again.
-func repair(f *os.File) (int64, error) {
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, err
-	}
-	tail, err := lastLine(f, size)
-	if err != nil || len(tail) == 0 {
-		return size, err
-	}
-	if json.Valid(tail) {
-		_, err = f.WriteAt([]byte("\n"), size)
-		return size + 1, err
-	}
-	size -= int64(len(tail))
-	return size, f.Truncate(size)
-}
-
-// lastLine returns what follows the last newline in the size bytes of f.
-func lastLine(f io.ReaderAt, size int64) ([]byte, error) {
-	for n := min(int64(64<<10), size); ; n = min(2*n, size) {
-		tail := make([]byte, n)
-		if _, err := f.ReadAt(tail, size-n); err != nil && err != io.EOF {
-			return nil, err
-		}
-		if i := bytes.LastIndexByte(tail, '\n'); i >= 0 {
-			return tail[i+1:], nil
-		}
-		if n == size {
-			return tail, nil
-		}
-	}
-}
-
-// state returns how many letters were added, and why the last could not be.
-func (l *deadLetters) state() (count int64, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count, l.err
-}
-
-func (l *deadLetters) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		return nil
-	}
-	err := l.file.Close()
-	l.file = nil
-	if err != nil {
-		return fmt.Errorf("close dead letter file %s: %w", l.path, err)
-	}
-	return nil
+	return id
 }

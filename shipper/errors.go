@@ -24,6 +24,12 @@ var errUnsent = errors.New("not sent: a record before it failed")
 // compacted, or may be: then the topic would refuse every record of ours.
 var errWantsKey = errors.New("record without a key")
 
+// refusal marks a record that the caller does not want to be sent.
+type refusal struct{ why error }
+
+func (r *refusal) Error() string { return r.why.Error() }
+func (r *refusal) Unwrap() error { return r.why }
+
 // class is what a failed record needs.
 type class int
 
@@ -47,6 +53,9 @@ func classify(err error) class {
 		return stop
 	case errors.Is(err, errWantsKey):
 		return retry
+	}
+	if _, ok := errors.AsType[*refusal](err); ok {
+		return isolate
 	}
 	code, ok := errors.AsType[*kerr.Error](err)
 	if !ok {
@@ -112,6 +121,9 @@ func isLogin(err error) bool {
 func describe(topic string, err error) string {
 	if isLogin(err) {
 		return fmt.Sprintf("Kafka refuses to log us in: check the SASL mechanism, user name and password (%v)", err)
+	}
+	if full, ok := errors.AsType[*letterError](err); ok {
+		return full.Error()
 	}
 	if errors.Is(err, errWantsKey) {
 		return fmt.Sprintf("topic %q refuses records without a key (%v): it is compacted, or we may not read whether it is (DESCRIBE_CONFIGS); "+

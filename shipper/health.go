@@ -25,8 +25,8 @@ type Health struct {
 	// Problems are what keeps records from arriving, and what to do about it.
 	// Empty means healthy.
 	Problems []string
-	// DeadLetters is how many were written since the start.
-	DeadLetters int64
+	// DeadLetters are in the dead letter file.
+	DeadLetters LetterStats
 	// LastErrors are the latest problems, over or not, the newest last.
 	LastErrors []Event
 }
@@ -42,7 +42,7 @@ type Event struct {
 func (p *Producer) Health() Health {
 	h := Health{Budget: p.opts.MemoryLimit, Brokers: p.brokers.list()}
 	h.Problems, h.LastErrors = p.faults.list()
-	h.DeadLetters, _ = p.letters.state()
+	h.DeadLetters = p.letters.state()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.InFlightBytes, h.InFlightRecords, h.LastAck = p.charged, p.records, p.lastAck

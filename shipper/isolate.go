@@ -45,8 +45,9 @@ func (s *solo) acquire(ctx context.Context) error {
 
 func (s *solo) release() { <-s.turn }
 
-// get returns the client, made when first needed. Call it only in turn.
-func (s *solo) get(o Options, hook kgo.Hook) (*kgo.Client, error) {
+// get returns the client, made when first needed, with more options beside
+// those of o. Call it only in turn.
+func (s *solo) get(o Options, hook kgo.Hook, more ...kgo.Opt) (*kgo.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -60,7 +61,7 @@ func (s *solo) get(o Options, hook kgo.Hook) (*kgo.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client, err = newClient(opts, hook)
+	s.client, err = newClient(append(opts, more...), hook)
 	return s.client, err
 }
 
@@ -93,7 +94,12 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 	if p.solo.acquire(p.ctx) != nil {
 		return
 	}
-	defer p.solo.release()
+	inTurn := true
+	defer func() {
+		if inTurn {
+			p.solo.release()
+		}
+	}()
 	rest := records
 	suspects := 0 // one of that many at the front was refused, if not 0
 	for len(rest) > 0 && p.ctx.Err() == nil {
@@ -106,7 +112,7 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 		if suspects > 0 {
 			n = min(n, max(suspects/2, 1))
 		}
-		if err = p.surelyTooLarge(l.topic, rest[:n]); err == nil {
+		if err = p.hopeless(l.topic, rest[:n]); err == nil {
 			send(client, l.stream.id, rest[:n])
 			err = cause(rest[:n])
 		}
@@ -124,7 +130,11 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 			rest[0].err = fmt.Errorf("%w: %w", errWantsKey, err)
 			return
 		case classify(err) == isolate:
-			if !p.bury(l, rest[0], err) {
+			// Meanwhile the turn is another lane's: a dead letter file without
+			// room holds up only who needs it.
+			p.solo.release()
+			inTurn = p.bury(l, rest[0], err) && p.solo.acquire(p.ctx) == nil
+			if !inTurn {
 				return
 			}
 			suspects = 0
@@ -146,14 +156,24 @@ func (p *Producer) wantsKey(topic string, r *Record, err error) bool {
 	return errors.Is(err, kerr.InvalidRecord) && r.Key == nil && p.limits.compaction(topic) != compactedNot
 }
 
+// hopeless returns an error if records is one record that need not be sent to
+// learn that it becomes a dead letter.
+func (p *Producer) hopeless(topic string, records []*Record) error {
+	if len(records) == 1 && records[0].Refuse != nil {
+		return records[0].err
+	}
+	return p.surelyTooLarge(topic, records)
+}
+
 // group is how many of rest, at least one, fit into one batch of the topic
-// even if they cannot be compressed, and that batch's size.
+// even if they cannot be compressed, and that batch's size. A record that may
+// not be sent is a group of its own.
 func (p *Producer) group(topic string, rest []*Record) (n, size int) {
 	limit := int(p.limits.batchMax(topic))
 	size = batchOverhead
 	for i, r := range rest {
 		more := recordSize(r)
-		if size+more > limit && i > 0 {
+		if i > 0 && (size+more > limit || r.Refuse != nil || rest[0].Refuse != nil) {
 			return i, size
 		}
 		size += more
@@ -199,20 +219,28 @@ func (p *Producer) surelyTooLarge(topic string, records []*Record) error {
 	return r.err
 }
 
-// bury makes r a dead letter, trying until that is on disk. It reports false
-// if the Producer was closed before.
+// bury makes r a dead letter, trying until that is on disk, and shows why it is
+// not. It reports false if the Producer was closed before.
 func (p *Producer) bury(l *lane, r *Record, reason error) bool {
+	if p.opts.Refused != nil {
+		p.opts.Refused(r, reason)
+		r.err = nil
+		return true
+	}
 	letter := p.letter(l, r, reason)
 	for failures := 1; ; failures++ {
 		err := p.letters.add(letter)
 		if err == nil {
-			r.err, r.Offset = nil, -1
-			p.opts.Log.Warn("record can never be accepted, it is a dead letter now", "topic", l.topic, "path", letter.Path,
-				"offset", letter.Offset, "length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
-			return true
+			break
 		}
+		p.setTrouble(l, err)
 		if !sleep(p.ctx, p.tune.backoff(failures)) {
 			return false
 		}
 	}
+	p.setTrouble(l, nil)
+	r.err = nil
+	p.opts.Log.Warn("a record is a dead letter now", "topic", l.topic, "path", letter.Path, "offset", letter.Offset,
+		"length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
+	return true
 }

@@ -111,7 +111,7 @@ func TestPoisonIsFoundWhereverItIs(t *testing.T) {
 				if !slices.Equal(got, bad) {
 					t.Errorf("dead letters %q, want %q", got, bad)
 				}
-				if h := r.Health(); h.DeadLetters != int64(len(bad)) || len(h.Problems) != 0 {
+				if h := r.Health(); h.DeadLetters.Count != int64(len(bad)) || len(h.Problems) != 0 {
 					t.Errorf("health %+v", h)
 				}
 			})

@@ -224,7 +224,7 @@ func (p *Producer) pending(l *lane) ([]*Record, *session) {
 func (p *Producer) firstGroup(l *lane, records []*Record) []*Record {
 	n, _ := p.group(l.topic, records)
 	for _, r := range records[n:] {
-		r.err = errUnsent
+		r.keepBack()
 	}
 	return records[:n]
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -49,8 +50,25 @@ type Options struct {
 	// SASL, if not nil, authenticates all connections.
 	SASL *SASL
 	// DeadLetterPath is the file for records that Kafka can never accept. It
-	// and its directory are created when first needed. Must be set.
+	// and its directory are created when first needed. Must be set, unless
+	// Refused is.
 	DeadLetterPath string
+	// DeadLetterMaxBytes bounds that file; 0 is no bound. At the bound, records
+	// that would have to go there wait, and their lanes with them.
+	DeadLetterMaxBytes int64
+	// DeadLetterTopic, if not empty, gets a copy of each dead letter, after it
+	// is in the file.
+	DeadLetterTopic string
+	// Disclose, if not nil, says what of a letter may go to that topic; else
+	// all does, but the bytes of what was refused by Record.Refuse. It is
+	// called by one goroutine at a time. The letter is read only.
+	Disclose func(*DeadLetter) Disclosure
+	// Refused, if not nil, is given each record that would become a dead
+	// letter, instead of the file. The record is settled then. It is called
+	// before done, from any goroutine, and must not block.
+	Refused func(*Record, error)
+	// Host is for dead letters; "" is the name that the system has.
+	Host string
 	// Log gets what an operator cares for; nil discards it.
 	Log *slog.Logger
 }
@@ -91,6 +109,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Host == "" {
+		o.Host, _ = os.Hostname() // a letter without it is better than none
+	}
 	var errs []error
 	if len(o.Brokers) == 0 {
 		errs = append(errs, errors.New("no broker named: give at least one host:port"))
@@ -98,7 +119,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MemoryLimit < 0 {
 		errs = append(errs, fmt.Errorf("memory limit %d is negative: give a number of bytes", o.MemoryLimit))
 	}
-	if o.DeadLetterPath == "" {
+	if o.DeadLetterPath == "" && o.Refused == nil {
 		errs = append(errs, errors.New("no dead letter file named: give a path"))
 	}
 	if !slices.Contains(Compressions(), o.Compression) {

@@ -19,11 +19,12 @@ type Producer struct {
 	budget *semaphore.Weighted
 	tune   tuning
 
-	brokers brokers
-	limits  limits
-	letters deadLetters
-	faults  faults
-	solo    solo
+	brokers     brokers
+	limits      limits
+	letters     *deadLetters
+	letterTopic *letterTopic // nil: there is none
+	faults      faults
+	solo        solo
 
 	ctx    context.Context // ends what waits: back-offs, probes
 	cancel context.CancelFunc
@@ -79,7 +80,7 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		budget:   semaphore.NewWeighted(o.MemoryLimit),
 		tune:     tune,
 		brokers:  brokers{log: o.Log},
-		letters:  deadLetters{path: o.DeadLetterPath},
+		letters:  newDeadLetters(o),
 		faults:   faults{log: o.Log},
 		solo:     solo{turn: make(chan struct{}, 1)},
 		streams:  make(map[uint64]*stream),
@@ -93,6 +94,10 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 	p.sessions[p.current] = struct{}{}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.watch)
+	if o.DeadLetterTopic != "" {
+		p.letterTopic = newLetterTopic(p)
+		p.wg.Go(p.letterTopic.run)
+	}
 	return p, nil
 }
 
@@ -250,6 +255,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	case <-p.drained:
 	case <-ctx.Done():
 	}
+	p.lastLetters(ctx)
 	p.shutDown()
 	left := p.takeOpen()
 	records := 0
@@ -258,12 +264,27 @@ func (p *Producer) Close(ctx context.Context) error {
 		records += len(b.Records) - b.settled
 		p.report(b)
 	}
-	err := p.letters.close()
 	if len(left) > 0 {
 		return fmt.Errorf("%w: %d records in %d batches are left, they have to be read again: %w",
 			ErrNotDrained, records, len(left), context.Cause(ctx))
 	}
-	return err
+	return nil
+}
+
+// lastLetters lets the letters that are due go to their topic. What does not
+// get there stays in the file, for the next start.
+func (p *Producer) lastLetters(ctx context.Context) {
+	if p.letterTopic == nil {
+		return
+	}
+	close(p.letterTopic.closing)
+	grace := time.NewTimer(letterGrace)
+	defer grace.Stop()
+	select {
+	case <-p.letterTopic.over:
+	case <-grace.C:
+	case <-ctx.Done():
+	}
 }
 
 // shutDown ends all goroutines and clients and waits for all promises.
@@ -280,6 +301,9 @@ func (p *Producer) shutDown() {
 		c.Close()
 	}
 	p.solo.close()
+	if p.letterTopic != nil {
+		p.letterTopic.client.close()
+	}
 	p.wg.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()

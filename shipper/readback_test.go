@@ -270,7 +270,7 @@ func TestLandings(t *testing.T) {
 		batches = append(batches, r.produce(b))
 	}
 	r.settle(batches...)
-	if n := r.Health().DeadLetters; n != 1 {
+	if n := r.Health().DeadLetters.Count; n != 1 {
 		t.Errorf("%d dead letters, want 1", n)
 	}
 	var landings []Landing

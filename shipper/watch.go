@@ -2,6 +2,7 @@ package shipper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ import (
 func (p *Producer) watch() {
 	ticker := time.NewTicker(p.tune.tick)
 	defer ticker.Stop()
+	letters := p.countLetters()
 	for {
 		select {
 		case <-ticker.C:
@@ -27,13 +29,19 @@ func (p *Producer) watch() {
 		}
 		p.forgetIdle(time.Now())
 		p.checkSizes()
+		letters = p.countLetters()
 		v := p.look(time.Now())
 		found := make(map[string]string)
 		for topic, err := range v.trouble {
 			found["topic "+topic] = describe(topic, err)
 		}
-		if _, err := p.letters.state(); err != nil {
-			found["dead letters"] = err.Error()
+		for key, err := range map[string]error{"dead letters, count": letters, "dead letters": v.letters} {
+			if err != nil {
+				found[key] = err.Error()
+			}
+		}
+		if text := p.letterTopicProblem(); text != "" {
+			found["dead letter topic"] = text
 		}
 		p.probe(v, found)
 		if p.ctx.Err() == nil {
@@ -42,11 +50,30 @@ func (p *Producer) watch() {
 	}
 }
 
+// countLetters looks what is in the dead letter file, which others change too.
+func (p *Producer) countLetters() error {
+	if p.opts.DeadLetterPath == "" {
+		return nil
+	}
+	if err := p.letters.look(); err != nil {
+		return fmt.Errorf("dead letter file %s cannot be counted, see its rights: %w", p.opts.DeadLetterPath, err)
+	}
+	return nil
+}
+
+func (p *Producer) letterTopicProblem() string {
+	if p.letterTopic == nil {
+		return ""
+	}
+	return p.letterTopic.problem()
+}
+
 // view is what the watch needs of the Producer's state.
 type view struct {
 	client  *kgo.Client
 	waiting int64                    // bytes in flight
 	trouble map[string]error         // by topic, what its failing lanes died of
+	letters error                    // why lanes wait for the dead letter file
 	stalled map[string]time.Duration // by topic, how long nothing was acknowledged, where that is too long
 }
 
@@ -59,6 +86,8 @@ func (p *Producer) look(now time.Time) view {
 		for _, l := range st.lanes {
 			switch since := now.Sub(l.progress); {
 			case l.session == nil: // empty
+			case errors.As(l.trouble, new(*letterError)):
+				v.letters = l.trouble
 			case l.trouble != nil:
 				v.trouble[l.topic] = l.trouble
 			case since >= p.tune.stalled:

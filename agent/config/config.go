@@ -71,6 +71,14 @@ type Kafka struct {
 	Linger      time.Duration
 	TLS         *TLS  // nil: plaintext
 	SASL        *SASL // nil: none
+	DeadLetter  DeadLetter
+}
+
+// DeadLetter says what becomes of records that Kafka can never take. They are
+// kept in a file under StateDir, always.
+type DeadLetter struct {
+	Topic        string // gets a copy of each; "": none
+	MaxFileBytes int64  // at this size of the file, records wait
 }
 
 // TLS says how the connection to the brokers is secured. Its files are read
@@ -125,6 +133,7 @@ func Default() Config {
 		Kafka: Kafka{
 			Topic: "applications.central_logging", ClientID: "shiplog", Compression: "lz4",
 			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
+			DeadLetter: DeadLetter{MaxFileBytes: 1 << 30},
 		},
 		StateDir:           defaultStateDir(),
 		MemoryLimit:        64 << 20,

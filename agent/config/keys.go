@@ -94,7 +94,10 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 		{"tls", func(n *yaml.Node, path string) { k.TLS = d.tls(n, path) }},
 		{"sasl", func(n *yaml.Node, path string) { k.SASL = d.sasl(n, path) }},
 		{"dead_letter", func(n *yaml.Node, path string) {
-			d.fail(n, path, "a dead letter topic is not available in this version; dead letters are kept in a file under state_dir, always")
+			d.mapping(n, path, []key{
+				{"topic", d.topic(&k.DeadLetter.Topic)},
+				{"max_file_bytes", d.size(&k.DeadLetter.MaxFileBytes, 64<<10, math.MaxInt64)},
+			})
 		}},
 	})
 }

@@ -165,11 +165,28 @@ func (d *decoder) validate(c *Config) {
 	case d.kafka != nil && len(c.Kafka.Brokers) == 0 && !d.failedAt("kafka.brokers"):
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
+	d.validateDeadLetter(c)
 	nameless := c.Application == "" && !d.failedAt("application")
 	names := map[string]place{}
 	for i := range c.Inputs {
 		d.file = d.inputs[i].file
 		d.validateInput(c, i, names, nameless)
+	}
+}
+
+// validateDeadLetter refuses a topic that would get its own dead letters.
+func (d *decoder) validateDeadLetter(c *Config) {
+	if d.kafka == nil || c.Kafka.DeadLetter.Topic == "" {
+		return
+	}
+	at := valueOf(valueOf(d.kafka, "dead_letter"), "topic")
+	if c.Kafka.DeadLetter.Topic == c.Kafka.Topic {
+		d.fail(at, "kafka.dead_letter.topic", "%q is where the lines go: name another topic for what it refuses", c.Kafka.Topic)
+	}
+	for i := range c.Inputs {
+		if c.Kafka.DeadLetter.Topic == c.Inputs[i].Topic {
+			d.fail(at, "kafka.dead_letter.topic", "%q is where the lines of input %s go: name another topic for what it refuses", c.Inputs[i].Topic, c.Inputs[i].Name)
+		}
 	}
 }
 

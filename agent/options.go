@@ -44,7 +44,15 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 	o := shipper.Options{
 		Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topic, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression,
 		Linger: c.Kafka.Linger, MemoryLimit: c.MemoryLimit, TLS: conn.TLS, SASL: conn.SASL,
-		DeadLetterPath: filepath.Join(c.StateDir, deadLetterName), Log: log,
+		DeadLetterPath: filepath.Join(c.StateDir, deadLetterName), DeadLetterMaxBytes: c.Kafka.DeadLetter.MaxFileBytes,
+		DeadLetterTopic: c.Kafka.DeadLetter.Topic, Log: log,
+	}
+	if o.DeadLetterTopic != "" {
+		letters, err := newLetterReader(c)
+		if err != nil {
+			return o, err
+		}
+		o.Disclose = letters.disclose
 	}
 	if o.Linger == 0 {
 		o.Linger = -1 // the shipper takes zero for its default

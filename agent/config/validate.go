@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -22,20 +23,29 @@ func (d *decoder) topic(to *string) setter {
 		if !ok {
 			return
 		}
-		legal := legalTopic(s)
-		switch {
-		case strings.Contains(s, "{{"):
+		if strings.Contains(s, "{{") {
 			d.fail(n, path, "topic templates are not available in this version; name one topic")
-		case s == "" || s == "." || s == "..":
-			d.fail(n, path, "%q is not a topic name", s)
-		case len(s) > topicMax:
-			d.fail(n, path, "has %d characters; Kafka takes at most %d", len(s), topicMax)
-		case legal != s:
-			d.fail(n, path, "%q is not a legal topic name: Kafka takes letters, digits, '.', '_' and '-'; did you mean %s?", s, legal)
-		default:
-			*to = s
+			return
 		}
+		if err := ValidTopic(s); err != nil {
+			d.fail(n, path, "%v", err)
+			return
+		}
+		*to = s
 	}
+}
+
+// ValidTopic says why Kafka does not take a topic of that name.
+func ValidTopic(s string) error {
+	switch legal := legalTopic(s); {
+	case s == "" || s == "." || s == "..":
+		return fmt.Errorf("%q is not a topic name", s)
+	case len(s) > topicMax:
+		return fmt.Errorf("has %d characters; Kafka takes at most %d", len(s), topicMax)
+	case legal != s:
+		return fmt.Errorf("%q is not a legal topic name: Kafka takes letters, digits, '.', '_' and '-'; did you mean %s?", s, legal)
+	}
+	return nil
 }
 
 // legalTopic returns s with what is not legal in a topic name replaced by dots.

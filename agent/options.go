@@ -223,9 +223,6 @@ func transformStep(t *config.Transform) (transform.Step, error) {
 	}
 	s := transform.Step{When: t.When, Drop: t.Drop, Keep: t.Keep, Set: pairs(t.Set), Rename: pairs(t.Rename), Remove: t.Remove, Sample: t.Sample}
 	if r := t.Redact; r != nil {
-		if t.When != "" {
-			return s, errors.New("redact: a condition is not available in this version")
-		}
 		key, err := secretKey(r.Key, r.KeyFile)
 		if err != nil {
 			return s, fmt.Errorf("redact: %w", err)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -145,6 +146,7 @@ type span struct {
 	whole                      []byte // the value, where it is the entry itself
 	failed                     string // why the entry did not parse
 	untransformed              string // which transformation failed
+	refused                    string // which redaction failed: the entry may not leave this host
 }
 
 // bytes returns the value, the last one in values.
@@ -243,10 +245,15 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 		sp.failed = err.Error()
 	}
 	result := f.Transform(e, entry.Start)
-	if result.Action != transform.Ship {
+	switch result.Action {
+	case transform.Ship:
+		sp.untransformed = result.Failed
+	case transform.Refused:
+		sp.refused = result.Failed
+		e.Reset() // nothing of it goes into a value or a key
+	default:
 		return result.Action
 	}
-	sp.untransformed = result.Failed
 	if e.Raw != nil {
 		sp.whole = e.Raw
 	} else {
@@ -324,6 +331,9 @@ func (p *pipeline) fill(s *shipment, r *route) {
 		}
 		*rec = shipper.Record{Start: entry.Start, End: entry.End, Raw: entry.Data}
 		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], r.topic, now
+		if sp.refused != "" {
+			rec.Refuse = fmt.Errorf("a redaction failed, it may not be sent: %s", sp.refused)
+		}
 		switch r.key {
 		case keyFile:
 			rec.Key = s.path

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/config"
@@ -359,5 +360,44 @@ func TestReplayOptionsThatReachNothing(t *testing.T) {
 		if err := o.Validate(); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
+	}
+}
+
+// An entry whose redaction fails stays on this host, and arrives once the
+// configuration is put right.
+func TestRefusedByARedaction(t *testing.T) {
+	r := newRig(t, kfake.SeedTopics(1, topic, "dead"))
+	configure := func(when string) {
+		t.Helper()
+		text := fmt.Sprintf("application: A\ninputs: [{paths: [%q]}]\nkafka: {brokers: [%q], topic: %s, key: application, dead_letter: {topic: dead}}\nstate_dir: %q\ntransforms: [{redact: {patterns: [secret]}, when: %q}]\n",
+			filepath.Join(r.dir, "*.log"), r.kafka.ListenAddrs()[0], topic, r.path("state"), when)
+		var err error
+		if r.c, err = config.Decode(strings.NewReader(text), "test.yaml", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure("params.n > 3")
+	r.append("a.log", "{\"message\":\"secret 1\",\"n\":9}\n{\"message\":\"secret 2\"}\n{\"message\":\"secret 3\",\"n\":9}\n")
+	if err := r.once(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.messages(topic); !slices.Equal(got, []string{"*** 1", "*** 3"}) {
+		t.Errorf("sent %q", got)
+	}
+	if got := r.records("dead"); len(got) != 1 || strings.Contains(fmt.Sprint(got[0]), "secret") || len(got[0].Value) != 0 {
+		t.Errorf("in the dead letter topic: %v", got)
+	}
+	if es := r.entries(); len(es) != 1 || es[0].Offset < 70 {
+		t.Errorf("the checkpoint waits: %+v", es)
+	}
+	if result, stays := r.replay(ReplayOptions{}); result != (ReplayResult{Selected: 1, Stayed: 1}) || len(stays) != 1 || !strings.Contains(stays[0], "redaction failed") {
+		t.Errorf("replay: %+v, %q", result, stays)
+	}
+	configure("true")
+	if result, stays := r.replay(ReplayOptions{Reason: "*redaction*"}); result != (ReplayResult{Selected: 1, Sent: 1}) {
+		t.Errorf("replay: %+v, %q", result, stays)
+	}
+	if got := r.messages(topic); len(got) != 3 || got[2] != "*** 2" {
+		t.Errorf("sent %q", got)
 	}
 }

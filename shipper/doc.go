@@ -49,10 +49,51 @@
 // classify tells which failures lead where, and sequence and gate how a record
 // is kept from overtaking one that failed.
 //
+// # Dead letters
+//
+// What is refused alone for what it is (too large, invalid), and what the caller
+// marks with Record.Refuse, becomes a dead letter. It is settled when its line is
+// on disk in the dead letter file: written, synced, and its name as well. Its
+// arrival in the dead letter topic settles nothing and holds nothing up: the
+// file is that topic's queue. A byte in each line says whether the letter is
+// still owed to the topic; it is sent, in the file's order, until Kafka has
+// acknowledged it, by this run or a later one, and Health says what keeps it from
+// there. A crash between acknowledgement and that byte sends a letter twice.
+//
+// What speaks of the topic or of this host makes no dead letters, since it would
+// make one of every record: a wrong clock, a compacted topic and no keys. Nor
+// does a file that is at its limit or on a full disk: the lane waits, shown in
+// Health, gives the turn to isolate away, and all other lanes go on.
+//
+// The file is shared with shiplog replay, in another process. Nobody keeps it
+// open. Who does anything with it holds the lock of the file beside it that ends
+// in .lock, which never moves. A Replay, of which the .replay.lock allows one:
+//
+//	(1) locked: moves the file to NAME.replaying; if that is there, from a
+//	    replay that was interrupted, both are merged into it, that first
+//	(2) sends, while an agent may begin a new file
+//	(3) writes NAME.replaying anew, without what was acknowledged
+//	(4) locked: moves it back to its name; if there is a new file, merges
+//	    both into that, the old letters first
+//
+// A merge writes a third file, syncs it, renames it over the target, syncs the
+// folder, and removes the other source. What a crash leaves:
+//
+//	after (1), in (2)    NAME.replaying, for the next replay; what was
+//	                     acknowledged is sent again
+//	in (3)               the old or the new NAME.replaying
+//	after (3)            NAME.replaying without what was acknowledged
+//	within a merge       the sources and perhaps a third file, which is removed;
+//	                     or letters in both, which the next merge takes once
+//
+// So no letter is missing at any step, and one is sent again only after a crash.
+// What Kafka refuses again was never taken out: it is there once.
+//
 // # Which goroutines there are
 //
-// The watch, which asks Kafka why when nothing arrives, one recovery for each
-// failing lane, and those of kgo. Close ends and waits for all of them.
+// The watch, which asks Kafka why when nothing arrives and counts the dead
+// letters, one recovery for each failing lane, the one that sends letters to
+// their topic, and those of kgo. Close ends and waits for all of them.
 //
 // # Shutdown
 //
@@ -60,7 +101,8 @@
 // the recoveries and closes the clients, which makes kgo tell the outcome of
 // each record, and reports what is left with the number of leading records
 // that are settled. What was handed to Kafka and not acknowledged counts as
-// not settled, though it may have arrived.
+// not settled, though it may have arrived. Letters that are owed to their topic
+// get some seconds; they are settled anyway.
 //
 // # What has gone wrong here
 //

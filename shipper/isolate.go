@@ -224,7 +224,7 @@ func (p *Producer) surelyTooLarge(topic string, records []*Record) error {
 func (p *Producer) bury(l *lane, r *Record, reason error) bool {
 	if p.opts.Refused != nil {
 		p.opts.Refused(r, reason)
-		r.err = nil
+		r.err, r.Offset = nil, -1
 		return true
 	}
 	letter := p.letter(l, r, reason)
@@ -239,7 +239,7 @@ func (p *Producer) bury(l *lane, r *Record, reason error) bool {
 		}
 	}
 	p.setTrouble(l, nil)
-	r.err = nil
+	r.err, r.Offset = nil, -1 // it is nowhere in Kafka
 	p.opts.Log.Warn("a record is a dead letter now", "topic", l.topic, "path", letter.Path, "offset", letter.Offset,
 		"length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
 	return true

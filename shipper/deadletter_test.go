@@ -107,6 +107,9 @@ func TestDeadLetterOnAFullDisk(t *testing.T) {
 		if err := l.add(aLetter("one")); err != nil {
 			t.Fatal(err)
 		}
+		if undone := fault.lasting(); len(undone) > 0 {
+			t.Errorf("a power loss could undo %q", undone)
+		}
 		before, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -282,6 +285,32 @@ func TestDueLettersAreMarkedInPlace(t *testing.T) {
 	}
 	if s := l.state(); s.Due != 1 || s.Count != 10 {
 		t.Errorf("state %+v", s)
+	}
+}
+
+// A replay may move the file, and another letter come to the same place, while a
+// letter is on its way to the topic: that one must not be marked.
+func TestOnlyTheLetterThatArrivedIsMarked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "letters.jsonl")
+	l := newDeadLetters(Options{DeadLetterPath: path, DeadLetterTopic: "dead"})
+	if err := l.add(aLetter("one")); err != nil {
+		t.Fatal(err)
+	}
+	due, in, _, err := l.due(nil, 0, 500)
+	if err != nil || len(due) != 1 {
+		t.Fatal(due, err)
+	}
+	if err := os.Rename(path, asidePath(path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.add(aLetter("two")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.arrived(in, []int64{due[0].at}); err != nil {
+		t.Fatal(err)
+	}
+	if got := letters(t, path); len(got) != 1 || got[0].DueTopic != 1 {
+		t.Errorf("letters %+v", got)
 	}
 }
 

@@ -21,6 +21,30 @@ type faultLetterFS struct {
 	match  string // only operations on paths that contain it count
 	half   bool   // a failing write gets half of its bytes down first
 	calls  int
+
+	unsynced map[string]bool // files with bytes that a power loss could take
+	names    bool            // so with names
+	unsafe   []string        // what was done before that was on disk
+}
+
+// wrote notes bytes that are not on disk yet.
+func (f *faultLetterFS) wrote(path string) {
+	if f.unsynced == nil {
+		f.unsynced = make(map[string]bool)
+	}
+	f.unsynced[path] = true
+}
+
+// lasting returns what a power loss could undo, or could have undone.
+func (f *faultLetterFS) lasting() []string {
+	all := f.unsafe
+	for path := range f.unsynced {
+		all = append(all, "bytes of "+path)
+	}
+	if f.names {
+		all = append(all, "names")
+	}
+	return all
 }
 
 func (f *faultLetterFS) step(path string) error {
@@ -38,6 +62,9 @@ func (f *faultLetterFS) OpenFile(path string, flag int) (letterFile, error) {
 	if err := f.step(path); err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
+	if _, err := os.Stat(path); err != nil && flag&os.O_CREATE != 0 {
+		f.names = true
+	}
 	file, err := f.osLetterFS.OpenFile(path, flag)
 	if err != nil {
 		return nil, err
@@ -49,6 +76,10 @@ func (f *faultLetterFS) Rename(from, to string) error {
 	if err := f.step(from); err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
+	if f.unsynced[from] {
+		f.unsafe = append(f.unsafe, "rename of "+from+", whose bytes are not on disk")
+	}
+	f.names = true
 	return f.osLetterFS.Rename(from, to)
 }
 
@@ -56,13 +87,20 @@ func (f *faultLetterFS) Remove(path string) error {
 	if err := f.step(path); err != nil {
 		return &os.PathError{Op: "remove", Path: path, Err: err}
 	}
-	return f.osLetterFS.Remove(path)
+	if f.names {
+		f.unsafe = append(f.unsafe, "removal of "+path+", while names are not on disk")
+	}
+	err := f.osLetterFS.Remove(path)
+	f.names = f.names || err == nil
+	delete(f.unsynced, path)
+	return err
 }
 
 func (f *faultLetterFS) SyncDir(dir string) error {
 	if err := f.step(dir); err != nil {
 		return &os.PathError{Op: "fsync", Path: dir, Err: err}
 	}
+	f.names = false
 	return f.osLetterFS.SyncDir(dir)
 }
 
@@ -87,6 +125,7 @@ func (f *faultLetterFile) WriteAt(p []byte, off int64) (int, error) {
 		}
 		return n, &os.PathError{Op: "write", Path: f.path, Err: err}
 	}
+	f.fs.wrote(f.path)
 	return f.letterFile.WriteAt(p, off)
 }
 
@@ -101,6 +140,7 @@ func (f *faultLetterFile) Sync() error {
 	if err := f.fs.step(f.path); err != nil {
 		return &os.PathError{Op: "fsync", Path: f.path, Err: err}
 	}
+	delete(f.fs.unsynced, f.path)
 	return f.letterFile.Sync()
 }
 

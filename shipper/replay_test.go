@@ -188,6 +188,9 @@ func replayFails(t *testing.T, fault error, meanwhile, aside bool, failAt int) b
 	if over != (err == nil) {
 		t.Errorf("step %d: error %v", failAt, err)
 	}
+	if undone := fsys.lasting(); over && len(undone) > 0 {
+		t.Errorf("a power loss could undo %q", undone)
+	}
 	if !sent {
 		must, may = append(must, may...), nil
 	}

@@ -92,7 +92,8 @@ type Agent struct {
 // counts are totals since the start.
 type counts struct {
 	bytes, entries, records, unparsed, truncated, partial atomic.Int64
-	filtered, sampled, limited, untransformed, known      atomic.Int64
+	filtered, sampled, limited, untransformed             atomic.Int64
+	known, shortened                                      atomic.Int64
 }
 
 // encoded counts what became of a block's entries.
@@ -186,6 +187,15 @@ func (a *Agent) build() error {
 	po, err := producerOptions(a.c, a.log)
 	if err != nil {
 		return err
+	}
+	if po.Cut != nil {
+		po.Cut = func(r *shipper.Record, bytes int) bool {
+			cut := cutRecord(r, bytes)
+			if cut {
+				a.counts.shortened.Add(1)
+			}
+			return cut
+		}
 	}
 	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {

@@ -47,6 +47,9 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 		DeadLetterPath: filepath.Join(c.StateDir, deadLetterName), DeadLetterMaxBytes: c.Kafka.DeadLetter.MaxFileBytes,
 		DeadLetterTopic: c.Kafka.DeadLetter.Topic, Log: log,
 	}
+	if c.Kafka.TooLarge == "cut" {
+		o.Cut = cutRecord
+	}
 	if o.DeadLetterTopic != "" {
 		letters, err := newLetterReader(c)
 		if err != nil {

@@ -99,6 +99,8 @@ type Totals struct {
 	// Untransformed were shipped although a transformation failed, with the
 	// header transform_error.
 	Untransformed int64 `json:"untransformed"`
+	// Shortened is how often a record was cut to what its topic takes.
+	Shortened int64 `json:"shortened"`
 }
 
 // Status returns how the agent stands. It may be called at any time.
@@ -111,6 +113,7 @@ func (a *Agent) Status() Status {
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
 			Filtered: a.counts.filtered.Load(), Sampled: a.counts.sampled.Load(), Limited: a.counts.limited.Load(), AlreadySent: a.counts.known.Load(), Untransformed: a.counts.untransformed.Load(),
+			Shortened: a.counts.shortened.Load(),
 		},
 	}
 	if addr := a.adminAddr.Load(); addr != nil {

@@ -21,6 +21,8 @@ const (
 	batchOverhead  = 65
 	recordOverhead = 36
 	headerOverhead = 10
+	// cutHeaderBytes is for the header that says that a record was cut.
+	cutHeaderBytes = 64
 )
 
 // solo is the client for trying suspects. One lane uses it at a time, so
@@ -129,6 +131,8 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 		case classify(err) == isolate && p.wantsKey(l.topic, rest[0], err):
 			rest[0].err = fmt.Errorf("%w: %w", errWantsKey, err)
 			return
+		case classify(err) == isolate && p.cut(l.topic, rest[0], err):
+			suspects = 1 // it is tried again, alone
 		case classify(err) == isolate:
 			// Meanwhile the turn is another lane's: a dead letter file without
 			// room holds up only who needs it.
@@ -217,6 +221,24 @@ func (p *Producer) surelyTooLarge(topic string, records []*Record) error {
 	r.err = fmt.Errorf("%w: %d bytes, %d compressed, topic %q takes %d (max.message.bytes)",
 		kerr.MessageTooLarge, len(r.Value), size, topic, limit)
 	return r.err
+}
+
+// cut has r made smaller, if that is wanted and its size is why it was refused.
+// It reports whether r is to be tried again.
+func (p *Producer) cut(topic string, r *Record, err error) bool {
+	if p.opts.Cut == nil || r.Refuse != nil || !errors.Is(err, kerr.MessageTooLarge) && !errors.Is(err, kerr.RecordListTooLarge) {
+		return false
+	}
+	before := len(r.Value)
+	fits := int(p.limits.known(topic)) - batchOverhead - (recordSize(r) - before) - cutHeaderBytes
+	if fits <= 0 || fits >= before { // not known, or that was not why
+		fits = before / 2
+	}
+	if !p.opts.Cut(r, fits) || len(r.Value) >= before {
+		return false
+	}
+	p.opts.Log.Warn("a record was cut to what its topic takes", "topic", topic, "offset", r.Start, "length", r.End-r.Start, "bytes", before, "bytes_left", len(r.Value))
+	return true
 }
 
 // bury makes r a dead letter, trying until that is on disk, and shows why it is

@@ -63,6 +63,11 @@ type Options struct {
 	// all does, but the bytes of what was refused by Record.Refuse. It is
 	// called by one goroutine at a time. The letter is read only.
 	Disclose func(*DeadLetter) Disclosure
+	// Cut, if not nil, is asked to make a record smaller that is too large for
+	// its topic: its Value to so many bytes at most. A header may be added that
+	// says so. If it reports false the record becomes a dead letter. It is
+	// called from any goroutine.
+	Cut func(r *Record, bytes int) bool
 	// Refused, if not nil, is given each record that would become a dead
 	// letter, instead of the file. The record is settled then. It is called
 	// before done, from any goroutine, and must not block.

@@ -69,8 +69,9 @@ type Kafka struct {
 	Key         string // none, file, host, application
 	Timestamp   string // now
 	Linger      time.Duration
-	TLS         *TLS  // nil: plaintext
-	SASL        *SASL // nil: none
+	TLS         *TLS   // nil: plaintext
+	SASL        *SASL  // nil: none
+	TooLarge    string // for what a topic does not take for its size: dead_letter, cut
 	DeadLetter  DeadLetter
 }
 
@@ -133,7 +134,7 @@ func Default() Config {
 		Kafka: Kafka{
 			Topic: "applications.central_logging", ClientID: "shiplog", Compression: "lz4",
 			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
-			DeadLetter: DeadLetter{MaxFileBytes: 1 << 30},
+			TooLarge: "dead_letter", DeadLetter: DeadLetter{MaxFileBytes: 1 << 30},
 		},
 		StateDir:           defaultStateDir(),
 		MemoryLimit:        64 << 20,

@@ -121,6 +121,7 @@ func TestErrors(t *testing.T) {
 		"key template":    {head + "  key: \"{{.application}}\"\n", []string{"key templates are not available"}},
 		"dead letter":     {head + "  dead_letter: {topic: applications.central_logging}\n", []string{"kafka.dead_letter.topic", "name another topic"}},
 		"dead letters":    {head + "  dead_letter: {max_file_bytes: 1KiB}\n", []string{"kafka.dead_letter.max_file_bytes", "1KiB is not between"}},
+		"too large":       {head + "  too_large: drop\n", []string{"kafka.too_large: \"drop\" is none of dead_letter, cut"}},
 		"dead letter key": {head + "  dead_letter: {max_bytes: 1GiB}\n", []string{"unknown key"}},
 		"multiline":       {"application: A\ninputs:\n  - {paths: [/l], multiline: jaba}\nkafka: {brokers: [k]}\n", []string{":3:30: inputs[0].multiline: \"jaba\" is none of auto, none, java", "did you mean java?"}},
 		"bad pattern":     {"application: A\ninputs:\n  - {paths: [/l], multiline: {start: \"(\"}}\nkafka: {brokers: [k]}\n", []string{":3:38: inputs[0].multiline.start: error parsing regexp"}},

@@ -93,6 +93,7 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 		{"linger", d.duration(&k.Linger, 0, 10*time.Second)},
 		{"tls", func(n *yaml.Node, path string) { k.TLS = d.tls(n, path) }},
 		{"sasl", func(n *yaml.Node, path string) { k.SASL = d.sasl(n, path) }},
+		{"too_large", d.choice(&k.TooLarge, "dead_letter", "cut")},
 		{"dead_letter", func(n *yaml.Node, path string) {
 			d.mapping(n, path, []key{
 				{"topic", d.topic(&k.DeadLetter.Topic)},

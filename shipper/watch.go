@@ -20,7 +20,7 @@ import (
 func (p *Producer) watch() {
 	ticker := time.NewTicker(p.tune.tick)
 	defer ticker.Stop()
-	letters := p.countLetters()
+	_ = p.countLetters() // so that Health knows of earlier runs early; the first tick tells what is wrong
 	for {
 		select {
 		case <-ticker.C:
@@ -29,7 +29,7 @@ func (p *Producer) watch() {
 		}
 		p.forgetIdle(time.Now())
 		p.checkSizes()
-		letters = p.countLetters()
+		letters := p.countLetters()
 		v := p.look(time.Now())
 		found := make(map[string]string)
 		for topic, err := range v.trouble {

@@ -93,11 +93,11 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 	}
 	p.sessions[p.current] = struct{}{}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.wg.Go(p.watch)
 	if o.DeadLetterTopic != "" {
 		p.letterTopic = newLetterTopic(p)
 		p.wg.Go(p.letterTopic.run)
 	}
+	p.wg.Go(p.watch)
 	return p, nil
 }
 

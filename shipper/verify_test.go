@@ -23,25 +23,31 @@ import (
 type scannedRecords struct {
 	mu     sync.Mutex
 	t      *testing.T
-	busy   map[int32]bool
-	byPart map[int32][]string
-	last   map[int32]int64
+	busy   map[scannedPart]bool
+	byPart map[scannedPart][]string
+	last   map[scannedPart]int64
 }
 
-func (s *scannedRecords) take(_ string, partition int32, records []*kgo.Record) {
+type scannedPart struct {
+	topic     string
+	partition int32
+}
+
+func (s *scannedRecords) take(topic string, number int32, records []*kgo.Record) {
+	partition := scannedPart{topic, number}
 	s.mu.Lock()
 	if s.byPart == nil {
-		s.byPart, s.last, s.busy = map[int32][]string{}, map[int32]int64{}, map[int32]bool{}
+		s.byPart, s.last, s.busy = map[scannedPart][]string{}, map[scannedPart]int64{}, map[scannedPart]bool{}
 	}
 	if s.busy[partition] {
-		s.t.Errorf("partition %d is handed over by two at a time", partition)
+		s.t.Errorf("%v is handed over by two at a time", partition)
 	}
 	s.busy[partition] = true
 	s.mu.Unlock()
 	for _, r := range records {
 		s.mu.Lock()
 		if last, ok := s.last[partition]; ok && r.Offset <= last {
-			s.t.Errorf("partition %d: offset %d behind %d", partition, r.Offset, last)
+			s.t.Errorf("%v: offset %d behind %d", partition, r.Offset, last)
 		}
 		s.last[partition] = r.Offset
 		s.byPart[partition] = append(s.byPart[partition], string(r.Value))

@@ -210,7 +210,7 @@ func testSecondSignal(t *testing.T, e *e2e) {
 	}
 	e.broker = "127.0.0.1:1"
 	e.configure("")
-	e.append("a.log", "one\n")
+	e.append("a.log", "{\"message\":\"one\"}\n") // complete: it is not waited for
 	p, said := e.background("run", "--config", e.config)
 	e.wait("the file", func() bool { return strings.Contains(said(), "file found") })
 	for _, until := range []string{"stopping", ""} {

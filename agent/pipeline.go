@@ -27,6 +27,7 @@ const (
 	headerParseError = "parse_error"     // why the line was shipped whole
 	headerTruncated  = "truncated"       // "1": cut to max_line_bytes
 	headerPartial    = "partial"         // "1": no newline ended it
+	headerSplit      = "split"           // "1": a limit ended it, and the next goes on
 	headerTransform  = "transform_error" // which transformation could not be carried out, and why
 )
 
@@ -279,7 +280,7 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 
 // extraHeaders returns how many headers the record has beside the usual ones.
 func (sp *span) extraHeaders(entry *tailer.Entry) (n int) {
-	for _, there := range [...]bool{sp.failed != "", sp.untransformed != "", entry.Flags&tailer.Truncated != 0, entry.Flags&tailer.Partial != 0} {
+	for _, there := range [...]bool{sp.failed != "", sp.untransformed != "", entry.Flags&tailer.Truncated != 0, entry.Flags&tailer.Partial != 0, entry.Flags&tailer.Split != 0} {
 		if there {
 			n++
 		}
@@ -324,6 +325,9 @@ func (p *pipeline) fill(s *shipment, r *route) {
 		}
 		if entry.Flags&tailer.Partial != 0 {
 			headers = append(headers, kgo.RecordHeader{Key: headerPartial, Value: headerOne})
+		}
+		if entry.Flags&tailer.Split != 0 {
+			headers = append(headers, kgo.RecordHeader{Key: headerSplit, Value: headerOne})
 		}
 		value := sp.whole
 		if value == nil {

@@ -40,6 +40,8 @@ type FileState struct {
 	Open         bool      `json:"open"`
 	Deleted      bool      `json:"deleted,omitempty"`
 	CutLines     int64     `json:"cut_lines,omitempty"`
+	Encoding     string    `json:"encoding,omitempty"`      // as recognised, or as configured
+	InvalidBytes int64     `json:"invalid_bytes,omitempty"` // how often bytes were no text in it, and became U+FFFD; not counted in UTF-8
 	LastRead     time.Time `json:"last_read,omitzero"`
 	LastAck      time.Time `json:"last_ack,omitzero"`
 }
@@ -133,6 +135,7 @@ func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 	s := FileState{
 		ID: f.ID.String(), Input: a.c.Inputs[f.Input].Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
 		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, CutLines: f.CutLines,
+		Encoding: f.Encoding, InvalidBytes: f.Invalid,
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}
 	s.Lag = max(0, s.Size-s.Acknowledged)

@@ -99,10 +99,22 @@ func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 	defer l.mu.Unlock()
 	a := l.account(b)
 	a.read = b.End
+	if c := carried(b, b.End); c != nil && l.files[c.File] != nil {
+		l.files[c.File].read = c.End
+	}
 	if e := l.horizon.enter(topic); e != nil {
 		a.handed = append(a.handed, handedBlock{b.End, e})
 	}
 	return a.saved
+}
+
+// carried returns what of the file before is settled with the block's bytes up
+// to end; nil for nearly all.
+func carried(b *tailer.Block, end int64) *tailer.Carry {
+	if len(b.Entries) == 0 || b.Entries[0].End > end {
+		return nil
+	}
+	return b.Entries[0].Carry
 }
 
 // awaitSaved waits until the file is in the checkpoint on disk, so that each
@@ -202,7 +214,9 @@ func (l *ledger) landed(landings []shipper.Landing) {
 
 // settled notes that the block's bytes up to end are acknowledged, dead-lettered
 // or nothing to ship. parser is the parser's new state at end, nil if it has not
-// changed in the block. It reports whether these bytes lie beyond the prefix.
+// changed in the block. It reports whether these bytes lie beyond the prefix. An
+// entry that began in the file before settles that file's part at the same
+// instant, so that no save divides them.
 func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool) {
 	if b.Volatile || end <= b.Start {
 		return false
@@ -210,8 +224,18 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool)
 	at := proof{head: checkpoint.Mark(b.Head), tail: checkpoint.Mark(b.Tail(end)), seen: time.Unix(0, b.Seen), parser: parser}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.account(b)
-	if !a.prefix.Ack(b.Start, end) {
+	l.account(b)
+	if c := carried(b, end); c != nil && l.files[c.File] != nil {
+		l.settle(c.File, c.Start, c.End, proof{head: checkpoint.Mark(c.Head), tail: checkpoint.Mark(c.Tail), seen: time.Unix(0, c.Seen)})
+	}
+	return l.settle(b.File, b.Start, end, at)
+}
+
+// settle is settled for a range of a file that has an account, whose content at
+// end is at.
+func (l *ledger) settle(id tailer.FileID, start, end int64, at proof) (ahead bool) {
+	a, parser := l.files[id], at.parser
+	if !a.prefix.Ack(start, end) {
 		if end > a.prefix.End() {
 			if a.ends == nil {
 				a.ends = map[int64]proof{}
@@ -243,8 +267,8 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool)
 	}
 	a.lastAck = l.now()
 	a.release()
-	l.dirty[b.File] = true
-	l.dropForgotten(b.File, a)
+	l.dirty[id] = true
+	l.dropForgotten(id, a)
 	return false
 }
 

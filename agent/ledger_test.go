@@ -144,3 +144,31 @@ func TestLedgerIgnoresPipes(t *testing.T) {
 		t.Errorf("changed %v", changed)
 	}
 }
+
+// TestLedgerSettlesWhatWasCarried: an entry that began in the file before moves
+// both files, at once, and neither before it is settled.
+func TestLedgerSettlesWhatWasCarried(t *testing.T) {
+	l := newLedger(nil, time.Now)
+	event(l, tailer.Found, state(7, 0))
+	event(l, tailer.Found, state(8, 0))
+	before := &tailer.Block{File: 7, Stream: 1, Start: 0, End: 10}
+	c := &tailer.Carry{File: 7, Start: 10, End: 30, Head: tailer.Mark{Len: 30, Hash: 1}, Tail: tailer.Mark{Len: 20, Hash: 2}}
+	b := &tailer.Block{File: 8, Stream: 1, Start: 0, End: 50, Entries: []tailer.Entry{{Start: 0, End: 15, Carry: c}, {Start: 15, End: 50}}}
+	l.handed(before, "t")
+	l.settled(before, 10, nil)
+	l.handed(b, "t")
+	event(l, tailer.Forgotten, state(7, 30))
+	if l.files[7] == nil || l.files[7].read != 30 {
+		t.Fatal("the rotated file is forgotten before its part is settled")
+	}
+	l.take()
+	l.settled(b, 14, nil) // not yet the entry's end
+	if l.files[7].prefix.End() != 10 {
+		t.Error("the rotated file's part is settled before the entry")
+	}
+	l.settled(b, 50, nil)
+	changed, removed := l.take()
+	if len(removed) != 1 || removed[0] != 7 || len(changed) != 1 || changed[0].Offset != 50 {
+		t.Errorf("saved %+v, removed %v", changed, removed)
+	}
+}

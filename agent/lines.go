@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"shiplog/agent/config"
@@ -40,12 +41,19 @@ func joiner(in *config.Input) (tailer.Joiner, error) {
 	case "none":
 		return nil, nil
 	case "auto":
+		if slices.Contains(lineFormats(), in.Format) {
+			return nil, nil
+		}
 		return tailer.NewAutoJoiner(parse.BeginsEntry), nil
 	case "":
 		return tailer.NewPatternJoiner(m.Start, m.Continue, m.End), nil
 	}
 	return tailer.NewPresetJoiner(strings.ToLower(m.Preset))
 }
+
+// lineFormats are the formats of which each line is an entry, whatever it begins
+// with: that of an access log may begin with a name in which no time is found.
+func lineFormats() []string { return []string{"logfmt", "csv", "w3c", "clf", "syslog"} }
 
 // joinFunc is a function as a tailer.Joiner.
 type joinFunc func(state uint32, line []byte) (joins bool, next uint32)

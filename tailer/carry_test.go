@@ -207,3 +207,29 @@ func TestOnceCarries(t *testing.T) {
 		r.wantCarries(n, want...)
 	}
 }
+
+// TestOnceMeetsTheSuccessorOfABusyFile: a scan that finds the successor while the
+// rotated file has its turn puts it off, and the run must not end before the
+// next.
+func TestOnceMeetsTheSuccessorOfABusyFile(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "one\n")
+	r.start()
+	r.want("one")
+	r.stop()
+	r.append("a.log", "two\n")
+	r.rename("a.log", "a.log.1")
+	r.write("a.log", "three\n")
+	r.o.Once, r.o.RescanInterval = true, time.Hour
+	gate := make(chan struct{})
+	r.gate = gate
+	looks := 0
+	r.start()
+	r.wait("scans while the rotated file has its turn", func() bool {
+		r.inside.Range(func(_, _ any) bool { looks++; return true })
+		return looks > 100 // 2 ms apart
+	})
+	close(gate)
+	r.finish()
+	r.want("one", "two", "three")
+}

@@ -220,6 +220,8 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 				last.checkedFor = c.key
 				t.lookFor(last)
 				t.rescan = true
+			} else if t.o.Once { // which would end before that
+				t.rescan = true
 			}
 			return
 		}

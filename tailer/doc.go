@@ -125,4 +125,6 @@
 //     could be another's already.
 //   - A small line held a buffer of full size until Kafka acknowledged it. See
 //     blockPool.
+//   - A file was truncated, filled and renamed while its folder was listed: it
+//     showed under neither name, and was lost. See siblingsIn.
 package tailer

@@ -87,7 +87,25 @@ func (f *finder) look(lost []missing) []found {
 	return out
 }
 
+// relists bounds how often a folder is listed until it stands still.
+const relists = 4
+
+// siblingsIn returns the regular files in dir. Listing a folder and looking at
+// its files takes two steps, and a file that is renamed between them shows under
+// neither name: so the folder is listed until two listings in a row agree.
 func siblingsIn(dir string) []sibling {
+	last := listSiblings(dir)
+	for range relists {
+		next := listSiblings(dir)
+		if slices.EqualFunc(last, next, func(a, b sibling) bool { return a.path == b.path && a.key == b.key }) {
+			return next
+		}
+		last = next
+	}
+	return last
+}
+
+func listSiblings(dir string) []sibling {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil // as good as empty: the file is not to be found there now

@@ -106,6 +106,7 @@ type autoParser struct {
 	braces     braces      // envelopes and JSON
 	text       *textParser // what nothing else reads
 	inner      Parser      // of the format that was chosen; nil: one of those two
+	stateful   Stateful    // inner, where it keeps a state
 	chosen     int         // its candidate, -1: none
 	now        time.Time
 
@@ -133,14 +134,15 @@ func (p *autoParser) candidate(name string) int {
 
 // open makes a candidate's parser the one that is used.
 func (p *autoParser) open(i int, state []byte) {
-	if s, ok := p.inner.(Stateful); ok {
-		p.generation += s.Generation() // so that the sum never goes back
+	if p.stateful != nil {
+		p.generation += p.stateful.Generation() // so that the sum never goes back
 	}
-	p.inner, p.chosen = nil, i
+	p.inner, p.stateful, p.chosen = nil, nil, i
 	if i < 0 || p.candidates[i].name == "envelope" || p.candidates[i].name == "json" {
 		return
 	}
 	p.inner = p.candidates[i].NewParser(state)
+	p.stateful, _ = p.inner.(Stateful)
 	p.begin()
 }
 
@@ -164,8 +166,8 @@ func (p *autoParser) Chosen() (format, reason string) { return p.name, p.reason 
 // firm, and with the states of the parsers that are used.
 func (p *autoParser) Generation() uint32 {
 	g := p.generation + p.text.Generation()
-	if s, ok := p.inner.(Stateful); ok {
-		g += s.Generation()
+	if p.stateful != nil {
+		g += p.stateful.Generation()
 	}
 	return g
 }
@@ -176,8 +178,8 @@ func (p *autoParser) State() []byte {
 	if p.text.Generation() > 0 || p.text.times.learned != orderUnknown {
 		s.Text = p.text.State()
 	}
-	if inner, ok := p.inner.(Stateful); ok {
-		s.Inner = inner.State()
+	if p.stateful != nil {
+		s.Inner = p.stateful.State()
 	}
 	out, err := json.Marshal(s)
 	if err != nil {

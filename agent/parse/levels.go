@@ -84,6 +84,9 @@ func severityOfLetter(c byte) severity {
 	return noSeverity
 }
 
+// priorities is how many there are in syslog: 24 facilities of eight severities.
+const priorities = 24 * 8
+
 // severityOfPriority returns the level of a syslog priority (RFC 5424 6.2.1).
 func severityOfPriority(pri int) severity {
 	return [8]severity{severityFatal, severityFatal, severityFatal, severityError, severityWarn, severityInfo, severityInfo, severityDebug}[pri&7]

@@ -118,7 +118,7 @@ func (l *layout) prefix(at int) {
 		start++
 	}
 	if start < end && l.b[start] == '<' {
-		if v, n := smallNumber(l.b[start+1 : end]); n > 0 && l.b[start+1+n] == '>' {
+		if v, n := smallNumber(l.b[start+1 : end]); n > 0 && v < priorities && l.b[start+1+n] == '>' {
 			l.add(piecePriority, start+1, start+1+n)
 			l.setLevel(severityOfPriority(v), true)
 			start += n + 2
@@ -132,10 +132,10 @@ func (l *layout) prefix(at int) {
 		return
 	}
 	from, to := start, end
-	for from < to && (l.b[from] == '[' || l.b[from] == '(' || l.b[from] == '<') {
+	for from < to && opensTime(l.b[from]) {
 		from++
 	}
-	for to > from && (l.b[to-1] == ']' || l.b[to-1] == ')' || l.b[to-1] == '>' || l.b[to-1] == ':' || l.b[to-1] == ',' || l.b[to-1] == ' ' || l.b[to-1] == '|' || l.b[to-1] == '\t') {
+	for to > from && endsLevel(l.b[to-1]) {
 		to--
 	}
 	if v, exact := severityOf(l.b[from:to]); v != noSeverity {
@@ -151,6 +151,10 @@ func (l *layout) prefix(at int) {
 		}
 	}
 	l.add(piecePrefix, start, end)
+}
+
+func endsLevel(c byte) bool {
+	return c == ']' || c == ')' || c == '>' || c == ':' || c == ',' || c == '|' || c == ' ' || c == '\t'
 }
 
 func opensTime(c byte) bool {
@@ -225,7 +229,7 @@ func (l *layout) levelFirst() bool {
 	switch c := l.b[0]; {
 	case c == '<':
 		v, n := smallNumber(l.b[1:])
-		if n > 0 && v < 192 && l.b[1+n] == '>' {
+		if n > 0 && v < priorities && l.b[1+n] == '>' {
 			l.add(piecePriority, 1, 1+n)
 			l.setLevel(severityOfPriority(v), true)
 			l.i = n + 2
@@ -313,8 +317,7 @@ func (l *layout) textStart(start, end int) int {
 	return end
 }
 
-// closed reports whether the separators from start to end close the bracket
-// that stands before the time.
+// closed reports whether the separators from start to end close a bracket.
 func (l *layout) closed(start, end int) bool {
 	return bytes.IndexByte(l.b[start:end], ']') >= 0
 }

@@ -134,21 +134,25 @@ func (r *rig) append(name, text string) {
 // records reads what is in a topic now, by a client of its own.
 func (r *rig) records(topic string) []*kgo.Record {
 	r.t.Helper()
+	want := int64(0)
+	for _, p := range r.kafka.PartitionInfos(topic) {
+		want += p.HighWatermark - p.LogStartOffset
+	}
+	if want == 0 {
+		return nil
+	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(r.kafka.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
 	var out []*kgo.Record
-	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-		fs := cl.PollFetches(ctx)
-		cancel()
-		if fs.NumRecords() == 0 {
-			return out
-		}
-		out = append(out, fs.Records()...)
+	for int64(len(out)) < want && ctx.Err() == nil {
+		out = append(out, cl.PollFetches(ctx).Records()...)
 	}
+	return out
 }
 
 func (r *rig) messages(topic string) []string {

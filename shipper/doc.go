@@ -104,6 +104,14 @@
 // not settled, though it may have arrived. Letters that are owed to their topic
 // get some seconds; they are settled anyway.
 //
+// # Reading back
+//
+// ReadBack is for the next run after a crash: it reads the topics from offsets
+// that the caller kept, with a client of its own, before anything is produced.
+// Batch.Landings and Producer.Ends tell the caller what to keep. What was sent and
+// not acknowledged may be read too, or may come in a moment later: it looks at the
+// ends again until nothing that was wanted came in between.
+//
 // # What has gone wrong here
 //
 //   - kgo calls promises later than it fails records, from another goroutine.

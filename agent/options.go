@@ -162,12 +162,22 @@ func routes(c *config.Config) ([]route, error) {
 // Validate checks what package config cannot: expressions, patterns, keys. Its
 // error is of type config.Errors where the configuration is at fault.
 func Validate(c *config.Config) error {
+	var wrong config.Errors
 	_, err := routes(c)
-	for i := range c.Inputs {
-		_, e := TailerInput(&c.Inputs[i])
-		err = errors.Join(err, e)
+	if err != nil && !errors.As(err, &wrong) {
+		return err
 	}
-	return err
+	for i := range c.Inputs {
+		var more config.Errors
+		if _, err := TailerInput(&c.Inputs[i]); err != nil && !errors.As(err, &more) {
+			return err
+		}
+		wrong = append(wrong, more...)
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
 }
 
 // NewInputEncoder returns the encoder that an input of the configuration asks

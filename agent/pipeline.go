@@ -29,10 +29,16 @@ const (
 	headerPartial    = "partial"         // "1": no newline ended it
 	headerSplit      = "split"           // "1": a limit ended it, and the next goes on
 	headerTransform  = "transform_error" // which transformation could not be carried out, and why
+	// The range of an entry that began in the file before: its src, off and len.
+	headerCarrySource = "carry_src"
+	headerCarryOffset = "carry_off"
+	headerCarryLength = "carry_len"
 )
 
-// usualHeaders is how many headers each record has.
-const usualHeaders = 5
+const (
+	usualHeaders = 5 // that each record has
+	carryHeaders = 3 // more of an entry that began in the file before
+)
 
 // route is what happens to the entries of one input.
 type route struct {
@@ -285,6 +291,9 @@ func (sp *span) extraHeaders(entry *tailer.Entry) (n int) {
 			n++
 		}
 	}
+	if entry.Carry != nil {
+		n += carryHeaders
+	}
 	return n
 }
 
@@ -328,6 +337,12 @@ func (p *pipeline) fill(s *shipment, r *route) {
 		}
 		if entry.Flags&tailer.Split != 0 {
 			headers = append(headers, kgo.RecordHeader{Key: headerSplit, Value: headerOne})
+		}
+		if c := entry.Carry; c != nil {
+			headers = append(headers,
+				kgo.RecordHeader{Key: headerCarrySource, Value: []byte(c.File.String())},
+				kgo.RecordHeader{Key: headerCarryOffset, Value: strconv.AppendInt(nil, c.Start, 10)},
+				kgo.RecordHeader{Key: headerCarryLength, Value: strconv.AppendInt(nil, c.End-c.Start, 10)})
 		}
 		value := sp.whole
 		if value == nil {

@@ -23,9 +23,15 @@ func skipReason(why transform.Action) checkpoint.Reason {
 // up to offset end. It comes before the range counts as settled, so that the
 // checkpoint never passes over what the journal does not have.
 func (p *pipeline) noteLeft(s *shipment, end int64) {
+	if len(s.left) == 0 || s.block.Volatile {
+		return
+	}
 	for _, l := range s.left {
-		if reason := skipReason(l.why); reason != 0 && l.end <= end && !s.block.Volatile {
+		if reason := skipReason(l.why); reason != 0 && l.end <= end {
 			p.skips.Append(checkpoint.Skip{File: uint64(s.block.File), Start: l.start, End: l.end, Reason: reason})
+			if first := &s.block.Entries[0]; first.Carry != nil && l.start == first.Start {
+				p.skips.Append(checkpoint.Skip{File: uint64(first.Carry.File), Start: first.Carry.Start, End: first.Carry.End, Reason: reason})
+			}
 		}
 	}
 }

@@ -13,11 +13,7 @@ import (
 
 // The headers by which an entry that spans two files names its first part, in
 // the file before.
-const (
-	headerCarrySource = "carry_src"
-	headerCarryOffset = "carry_off"
-	headerCarryLength = "carry_len"
-)
+const ()
 
 const (
 	// maxPieces bounds what is remembered of the topics: the runs of bytes of all

@@ -35,7 +35,9 @@
 // bytes before the offset, which are compared at every read. A file that is
 // missed under its name is looked for beside it: by device and inode, by inode
 // alone (device numbers change with a reboot), by content alone (moved between
-// file systems, or copied before it was truncated).
+// file systems, compressed, or copied before it was truncated). Content alone
+// is proof from 256 bytes on; with fewer the name has to be a rotated form of
+// the file's own as well.
 //
 // # Rotation
 //
@@ -43,8 +45,42 @@
 // had the name; each is finished before the next starts. Between the last file
 // that was seen under a name and the one that has it now others may have had
 // it, for a moment, or while the agent was down: siblings whose names look
-// rotated (app.log.1, app-20261124.log), and that were made since, are read
-// between the two.
+// rotated (app.log.1, app-20261124.log, app.log.2.gz), and that were made since,
+// are read between the two. They are looked for when the next file has the name,
+// and while nothing has it.
+//
+// # Compressed files
+//
+// gzip (of any number of members), zstd and bzip2 are recognised by their first
+// bytes. Offsets, marks and sizes are of the uncompressed stream, so that a file
+// stays itself when it is compressed, and is read on where it was. A compressed
+// file is unpacked as it is read; after a restart once more from its beginning.
+// No more of them are unpacked at a time than there are workers. One that ends
+// too early is being written: it is read as far as it goes, and waited for. One
+// that is damaged is read up to the damage, which is said. One that was read to
+// its end is closed and not looked at again; its Seal says to the next run that
+// it need not be unpacked. The order of generations is that of their times; as
+// the time of a compressed file may be that of its compression, else that of
+// the numbers or dates in their names.
+//
+// # What is a copy
+//
+// A file that was never seen before, under a name that a file which is known
+// can get by a rotation, is a copy of it if it holds nothing but bytes of that
+// file: all of both, from the first byte to the end of the copy, are compared.
+// Where the original is no longer at hand (it was finished, and is compressed or
+// gone), the copy has to be exactly as long as what was read, and agree with its
+// marks. A copy is not read. It stays doubtful: when it changes it is compared
+// again, and read whole as soon as a byte differs; one below 256 bytes, which
+// chance can explain, is read after a minute. Files whose names have nothing to
+// do with each other are never compared, however much they are alike.
+//
+// When the original is truncated it goes on in the copy, at the offset where it
+// was. A copy that ends before that offset (what came between the copying and
+// the truncation was read in time) is recognised by marks of the offsets that
+// were passed lately, and taken as read. What was written between the two and
+// not read is lost by whoever rotates so: HowRotated tells the time window and
+// what is known of the bytes.
 //
 // # Entries of several lines
 //
@@ -127,4 +163,25 @@
 //     blockPool.
 //   - A file was truncated, filled and renamed while its folder was listed: it
 //     showed under neither name, and was lost. See siblingsIn.
+//   - A file was found again by its inode, and said to be there now, before its
+//     content was compared: generations made while the agent was down seemed
+//     older than that, and were not looked for. See file.unproved.
+//   - A file that waited for its turn was seen at each scan, under an inode that
+//     had been used again meanwhile, and its compressed form was too old to be
+//     it: lost. See file.wasSeen.
+//   - A file of which nothing was read was found again by its inode, which was
+//     another's by then, and that one shipped under its name. See file.stranger
+//     and missing.maybe.
+//   - A file that was given up kept its name; when that went to the file that had
+//     its inode by then, it lost it once more, took the inode's entry in the
+//     books with it, and the other was met a second time: read twice. See
+//     Tailer.vanish.
+//   - gzip.NewReader returned a nil *Reader and an error; in an interface that is
+//     no nil, and closing it a panic.
+//   - Files that were at their end kept their decoders, for an entry that waited
+//     for its successor, which waited for a decoder. See packedFile.resting.
+//   - A folder was listed while its files were renamed, one after the other, and
+//     one was in none of the places: given up. See Tailer.settle.
+//   - The live file was met while a compressed generation before it was still
+//     being written, and came before it. See Tailer.unsettled.
 package tailer

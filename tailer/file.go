@@ -16,26 +16,40 @@ type file struct {
 	src  source
 	name string // the path that a pattern matched; "" when no pattern finds it any more
 
-	busy, queued, wake bool       // has a turn, waits for one, has to have another
-	final              bool       // its next turn takes what follows the last newline as a line
-	here               bool       // it is known where it lies
-	displaced          bool       // its name is another's now, or nobody's
-	finished           bool       // displaced, at its end and quiet: its successor may start
-	looking            bool       // it is being looked for
-	missed             bool       // it was looked for in vain
-	stale              bool       // it was rotated already when it was met first in this run
-	checkedFor         fileKey    // the successor before which no unseen one was found
+	busy, queued, wake bool      // has a turn, waits for one, has to have another
+	final              bool      // its next turn takes what follows the last newline as a line
+	here               bool      // it is known where it lies
+	displaced          bool      // its name is another's now, or nobody's
+	finished           bool      // displaced, at its end and quiet: its successor may start
+	unproved           bool      // taken up by its inode; its content was not compared yet
+	looking            bool      // it is being looked for
+	sought             bool      // it was looked for once, and not found
+	missed             bool      // it was looked for in vain
+	stale              bool      // it was rotated already when it was met first in this run
+	checkedFor         fileKey   // the successor before which no unseen one was found
+	before             traces    // what it was known by when its turn began
+	began              time.Time // when its turn began
+	truncated          time.Time // when it was noticed that its inode holds something else
+	leaving            bool      // deleted and read to its end: forgotten unless a compressed form is found
+	undecided          time.Time // since when a file that may be it, or come after it, is not complete
+	how                Rotation  // how it lost its name, as told last
+	nextSeek           time.Time // for what took its name after it
+	seekRest           time.Duration
 	noted              *candidate // what a scan found while the file had its turn
 	lostName           bool       // a scan missed its name while it had its turn
 
 	found    int64 // when it was found first, unix nanoseconds; no two are equal
-	size     int64
+	size     int64 // bytes to be read, as far as known
+	raw      int64 // bytes on disk
+	packed   bool  // compressed, as its last turn found
+	sealed   Seal  // as told last
 	mtime    time.Time
 	links    int
 	grown    time.Time // when bytes were last read
 	moved    time.Time // when it was displaced
 	nextLook time.Time
-	fault    error // why it cannot be read
+	lastTurn time.Time // of an open compressed file
+	fault    error     // why it cannot be read
 	retry    time.Duration
 	cuts     int64
 	invalid  int64
@@ -90,7 +104,7 @@ func (t *Tailer) resume(s State) {
 	}
 	f := &file{src: source{
 		id: s.ID, stream: s.Stream, input: input, origin: s.Origin, path: s.Path, limit: t.o.Inputs[input].MaxLineBytes,
-		key: fileKey{s.Dev, s.Ino}, off: s.Offset, searched: s.Offset, head: s.Head, tailMark: s.Tail, seen: s.Seen.UnixNano(),
+		key: fileKey{s.Dev, s.Ino}, off: s.Offset, searched: s.Offset, head: s.Head, tailMark: s.Tail, seen: s.Seen.UnixNano(), sealed: s.Sealed,
 	}, size: s.Offset, displaced: s.Rotated}
 	t.byID[s.ID] = f
 	f.found = s.Found.UnixNano()
@@ -108,7 +122,7 @@ func (t *Tailer) register(origin, name, path string, input int, key fileKey, siz
 	f := &file{src: source{
 		id: t.newID(), stream: streamOf(origin), input: input, origin: origin, path: path, limit: t.o.Inputs[input].MaxLineBytes,
 		key: key, seen: now.UnixNano(),
-	}, name: name, size: size, here: true, grown: now, displaced: name == ""}
+	}, name: name, size: size, raw: size, here: true, grown: now, displaced: name == ""}
 	t.lastFound = max(now.UnixNano(), t.lastFound+1)
 	f.found = t.lastFound
 	t.byID[f.src.id] = f
@@ -216,14 +230,38 @@ func (f *file) state() State {
 	}
 	return State{
 		ID: f.src.id, Stream: f.src.stream, Origin: f.src.origin, Path: f.src.path, Dev: f.src.key.dev, Ino: f.src.key.ino,
-		Head: f.src.head, Offset: f.src.off, Tail: tail, Rotated: f.displaced, Seen: time.Unix(0, f.src.seen), Gone: !f.here && f.missed, Found: time.Unix(0, f.found),
+		Head: f.src.head, Offset: f.src.off, Tail: tail, Rotated: f.displaced, Seen: time.Unix(0, f.src.seen), Gone: !f.here && f.missed, Found: time.Unix(0, f.found), Sealed: f.src.sealed,
 	}
 }
 
-// missing returns what it takes to look for the file.
-func (f *file) missing() missing {
+// traces returns what the file is known by. Only between turns.
+func (f *file) traces() traces {
 	s := f.state()
-	return missing{id: s.ID, origin: s.Origin, path: s.Path, key: f.src.key, off: s.Offset, head: s.Head, tail: s.Tail, seen: s.Seen, input: f.src.input}
+	return traces{
+		id: s.ID, origin: s.Origin, path: s.Path, key: f.src.key, off: s.Offset, head: s.Head, tail: s.Tail,
+		sealed: f.src.sealed, finished: f.finished,
+	}
+}
+
+// known is traces at any time: during a turn as the file was before it.
+func (f *file) known() traces {
+	if f.busy {
+		return f.before
+	}
+	return f.traces()
+}
+
+// missing returns what it takes to look for the file. Only between turns.
+func (t *Tailer) missing(f *file) missing {
+	m := missing{traces: f.traces(), seen: time.Unix(0, f.src.seen), found: time.Unix(0, f.found), input: f.src.input, truncated: !f.truncated.IsZero()}
+	m.trail = slices.Clone(f.src.trail)
+	m.impatient = !f.undecided.IsZero() && time.Since(f.undecided) > unreadableWait
+	for _, g := range t.streams[f.src.stream] {
+		if g != f {
+			m.others = append(m.others, g.known())
+		}
+	}
+	return m
 }
 
 // String names the file in messages.

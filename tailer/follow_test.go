@@ -399,7 +399,8 @@ func TestRotatedName(t *testing.T) {
 	}{
 		{"app.log", "app.log.1", true}, {"app.log", "app.log-20261124", true}, {"app.log", "app.log.2026-11-24", true},
 		{"app.log", "app-2026-11-24.log", true}, {"app.log", "app.1.log", true}, {"app.log", "app_20261124.log", true},
-		{"app.log", "app.log", false}, {"app.log", "app.log.gz", false}, {"app.log", "app.log.1.gz", false}, {"app.log", "app.log.err", false},
+		{"app.log", "app.log.gz", true}, {"app.log", "app.log.1.gz", true}, {"app.log", "app-2026-11-24.log.zst", true}, {"app.log", "app.log.bz2", true},
+		{"app.log", "app.log", false}, {"app.log", "app.log.1.tmp", false}, {"app.log.gz", "app.log.gz", false}, {"app.log", "other.gz", false}, {"app.log", "app.log.err", false},
 		{"app.log", "app-debug.log", false}, {"app.log", "apple.log", false}, {"app.log", "other.log.1", false}, {"app.log", "app.log1", false},
 		{"app", "app.1", true}, {"app", "app2", false},
 	} {
@@ -473,4 +474,25 @@ func TestOneBlockOfAStreamAtATime(t *testing.T) {
 		r.append("a.log", fmt.Sprintf("live %d\n", i))
 	}
 	r.wait("all lines", func() bool { return len(r.texts()) == 2+2*n })
+}
+
+// TestVanishedFileLeavesItsInodeToOthers has a file given up whose inode and name
+// are another's by then.
+func TestVanishedFileLeavesItsInodeToOthers(t *testing.T) {
+	tl, err := New(Options{Inputs: []Input{{Name: "x", Paths: []string{"/x"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, key := time.Now(), fileKey{1, 2}
+	gone := tl.register("/x", "/x", "/x", 0, key, 10, now)
+	tl.vanish(gone, now)
+	other := tl.register("/x", "/x", "/x", 0, key, 10, now)
+	tl.missNames(scan{}, map[string]fileKey{"/x": key}, now)
+	if tl.byKey[key] != other || tl.byName["/x"] != other || gone.looking {
+		t.Errorf("the inode belongs to %v, the name to %v; want %v", tl.byKey[key].src.id, tl.byName["/x"].src.id, other.src.id)
+	}
+	tl.loseName(gone, now)
+	if tl.byKey[key] != other {
+		t.Error("a file that is nowhere took the inode from the one that is there")
+	}
 }

@@ -28,11 +28,9 @@ const searchPerTurn = 8 << 20
 type outcome struct {
 	verdict verdict
 	err     error
-	ended   bool // the handler refused: the run is over
-	more    bool // the turn ended before the file did
-	size    int64
-	mtime   time.Time
-	links   int
+	ended   bool  // the handler refused: the run is over
+	more    bool  // the turn ended before the file did
+	look          // how the file stood
 	read    int64 // bytes handed over
 	cut     int   // entries that were cut to the limit
 	invalid int   // what was no text in the file's encoding
@@ -52,7 +50,15 @@ type reader struct {
 
 // turn reads at most one block of s and hands it over. final says that the
 // file is finished: what follows the last newline is a line too.
-func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
+func (r *reader) turn(ctx context.Context, s *source, final bool) outcome {
+	o := r.attempt(ctx, s, final)
+	if o.packed && !o.more && o.err == nil && o.verdict == same {
+		s.note(&o.look)
+	}
+	return o
+}
+
+func (r *reader) attempt(ctx context.Context, s *source, final bool) (o outcome) {
 	now := time.Now()
 	if s.f == nil {
 		if o.verdict, o.err = s.open(); o.err != nil || o.verdict != same {
@@ -60,12 +66,13 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 		}
 		s.restart()
 	}
-	fi, err := s.f.Stat()
-	if err != nil {
-		o.err = err
+	var done bool
+	if o.look, done = s.settled(); done {
 		return o
 	}
-	o.size, o.mtime, o.links = fi.Size(), fi.ModTime(), links(fi)
+	if o.look, o.err = s.look(); o.err != nil {
+		return o
+	}
 	if s.fromEnd {
 		if _, o.err = r.recognise(s, o.size, true); o.err != nil {
 			return o
@@ -75,7 +82,9 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 		return o
 	}
 	if o.size < s.off {
-		o.verdict = replaced
+		if o.broken == nil {
+			o.verdict = replaced
+		}
 		return o
 	}
 	if now.Sub(s.proved) >= proofInterval {
@@ -87,8 +96,19 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) (o outcome) {
 		o.verdict, o.err = s.proveTail()
 		return o
 	}
-	r.read(ctx, s, final, &o)
+	last := final || o.damaged()
+	r.read(ctx, s, last, &o)
+	if o.packed && !o.more && o.err == nil && o.verdict == same {
+		o.look, o.err = s.f.look() // it may have come to its end
+		o.more = !last && o.damaged() && o.size > s.off
+	}
 	return o
+}
+
+// damaged reports whether what was read is all that can ever be read.
+func (l *look) damaged() bool {
+	var damage *DamagedError
+	return errors.As(l.broken, &damage)
 }
 
 // read is turn for a source that has something to read.

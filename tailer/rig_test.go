@@ -175,6 +175,7 @@ func (r *rig) event(e Event) {
 			s = e.File
 		}
 		s.Found, s.Path, s.Origin, s.Dev, s.Ino, s.Rotated, s.Gone, s.Seen = e.File.Found, e.File.Path, e.File.Origin, e.File.Dev, e.File.Ino, e.File.Rotated, e.File.Gone, e.File.Seen
+		s.Sealed = e.File.Sealed
 		r.states[e.File.ID] = s
 	}
 }

@@ -43,7 +43,7 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 		default:
 			seen[c.key] = true
 			names[c.name] = c.key
-			if f := t.byKey[c.key]; f != nil {
+			if f := t.byKey[c.key]; f != nil && !f.stranger(c) {
 				t.observe(f, c, now)
 			} else {
 				fresh = append(fresh, *c)
@@ -51,16 +51,27 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 		}
 	}
 	t.missNames(s, names, now)
+	t.seekNames(&s, names, now)
 	if s.dirs == nil {
 		t.postErrors(errs)
 		t.missResumed(now)
+		t.seekAgain()
+		maps.DeleteFunc(t.doubtful, func(key fileKey, _ *doubtful) bool { return !seen[key] })
 	}
+	sortRotatedLast(fresh, names)
 	for i := range fresh {
 		t.meet(&fresh[i], now)
 	}
-	if s.dirs == nil && !t.looking && len(t.lost) == 0 {
+	if s.dirs == nil && !t.looking && len(t.lost)+len(t.doubts) == 0 {
 		t.scanned = true
 	}
+}
+
+// stranger reports whether c cannot be the file, though the key is its own:
+// nothing is known of its content, and the name is not one that it can have by
+// now. Its inode was used again.
+func (f *file) stranger(c *candidate) bool {
+	return !f.here && f.src.off == 0 && f.src.head.Len == 0 && c.name != f.src.origin && c.path != f.src.path && !rotatedAs(f.src.origin, c.name)
 }
 
 // observe notes that a known file lies at c.
@@ -70,18 +81,21 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 		f.noted = &n
 		return
 	}
-	changed := c.info.Size() != f.size || !c.info.ModTime().Equal(f.mtime)
+	changed := c.info.Size() != f.raw || !c.info.ModTime().Equal(f.mtime)
 	if !f.here {
 		t.arrive(f, c.name, c.path, c.key, now)
 	} else if f.name != c.name || f.src.path != c.path {
 		t.unplace(f)
-		f.name, f.src.path = c.name, c.path
+		f.name, f.src.path, f.unproved = c.name, c.path, true
 		t.place(f)
 		t.tell(Moved, f, 0, nil)
+		t.tellHow(Renamed, f, 0, time.Time{}, time.Time{})
 	}
-	f.size = c.info.Size()
-	if !f.displaced || f.name == f.src.origin {
-		f.src.seen = now.UnixNano()
+	if f.raw = c.info.Size(); !f.packed {
+		f.size = f.raw
+	}
+	if !changed && !f.unproved { // as at its last turn, when its content was compared
+		f.wasSeen(now)
 	}
 	// A rotated file under a name of its own is finished all the same, so that
 	// its successor can start.
@@ -95,11 +109,20 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 	}
 }
 
+// wasSeen notes that the file was certainly under its name at a time: what took
+// the name after it was made since.
+func (f *file) wasSeen(at time.Time) {
+	if !f.displaced || f.name == f.src.origin {
+		f.src.seen = max(f.src.seen, at.UnixNano())
+	}
+}
+
 // arrive takes a file of an earlier run, or one that was missing, up again.
 func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) {
 	t.unplace(f)
 	f.name, f.src.path, f.src.key = name, path, key
-	f.here, f.missed, f.fault, f.grown = true, false, nil, now
+	f.sought = false
+	f.here, f.missed, f.fault, f.grown, f.unproved = true, false, nil, now, true
 	f.displaced = name != f.src.origin
 	if f.displaced {
 		f.moved, f.stale = now, true
@@ -128,7 +151,7 @@ func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 	}
 	for _, f := range t.ousted {
 		switch {
-		case f.name == "" || t.byName[f.name] == f:
+		case !f.here || f.name == "" || t.byName[f.name] == f:
 		case f.busy:
 			f.lostName = true
 		default:
@@ -154,7 +177,9 @@ func (s *scan) blind(name string) bool {
 func (t *Tailer) loseName(f *file, now time.Time) {
 	t.unplace(f)
 	f.name = ""
-	t.byKey[f.src.key] = f
+	if other := t.byKey[f.src.key]; other == nil || !other.here { // else its inode is another's by now
+		t.byKey[f.src.key] = f
+	}
 	t.displace(f, now)
 	t.lookFor(f)
 }
@@ -174,7 +199,41 @@ func (t *Tailer) lookFor(f *file) {
 	if !f.looking {
 		f.looking = true
 		t.sought[f] = true
-		t.lost = append(t.lost, f.missing())
+		t.lost = append(t.lost, t.missing(f))
+	}
+}
+
+// seekNames looks for files that took a name after the last one that was seen
+// under it, and were rotated away in their turn, where nothing has the name now.
+func (t *Tailer) seekNames(s *scan, names map[string]fileKey, now time.Time) {
+	for f := range t.watched {
+		if _, taken := names[f.src.origin]; taken || f.busy || f.looking || !f.displaced || f.name != "" {
+			continue
+		}
+		fs := t.streams[f.src.stream]
+		if len(fs) == 0 || fs[len(fs)-1] != f {
+			continue
+		}
+		switch { // an event in the folder says more than the time that has passed
+		case s.dirs == nil && now.After(f.nextSeek):
+			f.seekRest = min(max(2*f.seekRest, t.o.RescanInterval), watchMax)
+		case s.dirs[filepath.Dir(f.src.origin)]:
+			f.seekRest = 0
+		default:
+			continue
+		}
+		f.nextSeek = now.Add(f.seekRest)
+		t.lookFor(f)
+	}
+}
+
+// seekAgain repeats the questions that could not be answered.
+func (t *Tailer) seekAgain() {
+	for f := range t.undecided {
+		if !f.busy {
+			delete(t.undecided, f)
+			t.lookFor(f)
+		}
 	}
 }
 
@@ -200,6 +259,11 @@ func (t *Tailer) unsettled(name string) bool {
 			return true
 		}
 	}
+	for f := range t.undecided { // what comes before it may be there, and not be complete
+		if f.src.origin == name {
+			return true
+		}
+	}
 	return false
 }
 
@@ -210,7 +274,10 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 		t.rescan = true
 		return
 	}
-	if t.byKey[c.key] != nil { // met as a later generation in the meantime
+	if f := t.byKey[c.key]; f != nil && !f.stranger(c) { // met as a later generation in the meantime
+		return
+	}
+	if t.doubt(c, now) {
 		return
 	}
 	if fs := t.streams[streamOf(c.name)]; len(fs) > 0 {
@@ -248,6 +315,7 @@ func (t *Tailer) answered(fs []found) {
 		}
 		f.looking = false
 		delete(t.sought, f)
+		t.postpone(f, r.undecided || r.again, now)
 		if f.here && !f.displaced && f.name != "" {
 			continue // it was asked about for its successor's sake
 		}
@@ -274,7 +342,9 @@ func (t *Tailer) meetLater(g generation, now time.Time) {
 	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
 		return
 	}
+	delete(t.doubtful, g.key)
 	f := t.register(g.origin, g.name, g.path, g.input, g.key, g.size, now)
+	f.packed, f.src.head = g.packed, g.head
 	if f.displaced {
 		f.moved, f.stale = now, true
 		t.watched[f] = true
@@ -284,38 +354,113 @@ func (t *Tailer) meetLater(g generation, now time.Time) {
 	t.wakeNow(f)
 }
 
+// postpone has the file looked for once more if the answer was no answer yet.
+func (t *Tailer) postpone(f *file, undecided bool, now time.Time) {
+	switch {
+	case !undecided || t.o.Once:
+		f.undecided = time.Time{}
+	case f.undecided.IsZero():
+		f.undecided = now
+		fallthrough
+	default:
+		t.undecided[f] = true
+	}
+}
+
 // settle decides where a missing file is.
 func (t *Tailer) settle(f *file, r found, now time.Time) {
+	other := t.byKey[r.key]
+	if r.reused {
+		f.truncated = time.Time{}
+	}
+	if r.path == "" && r.short == nil && !f.truncated.IsZero() {
+		r.short = t.shortDoubt(f)
+	}
 	switch {
-	case r.path != "" && f.src.f != nil && r.key != f.src.key:
+	case r.path != "" && f.src.f != nil && r.key != f.src.key && !f.leaving:
 		// A copy: the open file is the truth.
+	case r.path != "" && other != nil && other != f && other.here:
+		t.settleTaken(f, other, now)
 	case r.path != "":
-		if other := t.byKey[r.key]; other != nil && other != f && other.here {
-			if f.src.f == nil {
-				t.vanish(f)
-			}
-			return
-		}
-		if !f.here {
-			t.arrive(f, "", r.path, r.key, now)
-		} else {
-			t.unplace(f)
-			f.src.path, f.src.key = r.path, r.key
-			t.place(f)
-			t.tell(Moved, f, 0, nil)
-		}
-		f.size = r.size
-		t.wakeNow(f)
+		t.settleAt(f, r.place, now)
+	case r.short != nil:
+		t.meetCopy(f, r.short, now)
+		t.vanish(f, now)
+	case f.leaving:
+		t.tellHow(Deleted, f, 0, time.Time{}, time.Time{})
+		t.forget(f)
 	case f.src.f != nil:
 		// Deleted, or moved elsewhere: read on while it is open.
+	case r.undecided && !t.o.Once:
+		// Its successors wait for the answer.
+	case !f.sought && !t.o.Once && !f.missed:
+		// A folder in which files are being renamed is listed with gaps.
+		f.sought = true
+		t.undecided[f] = true
 	default:
-		t.vanish(f)
+		t.vanish(f, now)
 	}
+	f.leaving = false
+}
+
+// settleTaken decides on a missing file that was found where another is known to
+// lie. That one may have been written over: a copy is often made into the file
+// that holds the last one.
+func (t *Tailer) settleTaken(f, other *file, now time.Time) {
+	switch {
+	case f.leaving:
+		t.forget(f)
+	case f.src.f != nil:
+	case f.src.off == 0: // nothing of it was read, and the other reads all of it
+		f.truncated = time.Time{}
+		t.vanish(f, now)
+	case t.o.Once || !f.undecided.IsZero() && now.Sub(f.undecided) > unreadableWait:
+		t.vanish(f, now)
+	default:
+		t.postpone(f, true, now)
+		t.wakeNow(other)
+	}
+}
+
+// settleAt takes up a file where it was found.
+func (t *Tailer) settleAt(f *file, at place, now time.Time) {
+	delete(t.doubtful, at.key)
+	f.sought = false
+	if f.here && f.src.path == at.path && f.src.key == at.key {
+		t.wakeNow(f)
+		return
+	}
+	if f.src.key != at.key {
+		t.shut(f)
+	}
+	if !f.here {
+		t.arrive(f, "", at.path, at.key, now)
+	} else {
+		t.unplace(f)
+		f.src.path, f.src.key = at.path, at.key
+		t.place(f)
+		t.watched[f] = true
+		t.tell(Moved, f, 0, nil)
+	}
+	switch {
+	case !f.truncated.IsZero():
+		t.tellCopied(f, at, at.size, now)
+		f.truncated = time.Time{}
+	case at.packed:
+		t.tellHow(Compressed, f, 0, time.Time{}, time.Time{})
+	default:
+		t.tellHow(Renamed, f, 0, time.Time{}, time.Time{})
+	}
+	f.packed, f.links = at.packed, 1
+	if f.raw = at.size; !at.packed {
+		f.size = at.size
+	}
+	t.wakeNow(f)
 }
 
 // vanish gives a file up that is nowhere. It is kept in mind, closed: a folder
 // may have been unmounted, and may come back.
-func (t *Tailer) vanish(f *file) {
+func (t *Tailer) vanish(f *file, now time.Time) {
 	lost := int64(0)
 	if f.here {
 		lost = max(0, f.size-f.src.off)
@@ -324,8 +469,20 @@ func (t *Tailer) vanish(f *file) {
 	if t.byPath[f.src.path] == f {
 		delete(t.byPath, f.src.path)
 	}
-	f.here, f.missed, f.finished = false, true, false
+	if f.name != "" && t.byName[f.name] == f {
+		delete(t.byName, f.name)
+	}
+	f.name = ""
+	switch {
+	case f.how == CopiedTruncated:
+	case !f.truncated.IsZero():
+		t.tellHow(Overwritten, f, max(0, f.size-f.src.off), f.truncated, now)
+	default:
+		t.tellHow(Deleted, f, lost, time.Time{}, time.Time{})
+	}
+	f.here, f.missed, f.finished, f.sought = false, true, false, false
 	delete(t.watched, f)
+	delete(t.undecided, f)
 	t.tell(Vanished, f, lost, nil)
 	t.leaveStream(f)
 	t.post(f)
@@ -337,6 +494,7 @@ func (t *Tailer) forget(f *file) {
 	t.unplace(f)
 	delete(t.byID, f.src.id)
 	delete(t.watched, f)
+	delete(t.undecided, f)
 	f.finished = true
 	t.tell(Forgotten, f, 0, nil)
 	t.leaveStream(f)
@@ -346,12 +504,13 @@ func (t *Tailer) forget(f *file) {
 // replace deals with a file that no longer holds the bytes it held: they may
 // be in a copy beside it; what is there now is another file, met by the next
 // scan.
-func (t *Tailer) replace(f *file) {
+func (t *Tailer) replace(f *file, now time.Time) {
 	unread := max(0, f.size-f.src.off)
 	t.shut(f)
 	t.unplace(f)
+	f.truncated = now
 	t.lookFor(f) // with its key: what took its place may have been renamed since
-	f.name, f.src.key, f.size = "", fileKey{}, f.src.off
+	f.name, f.src.key = "", fileKey{}
 	f.displaced, f.here = true, false
 	t.tell(Replaced, f, unread, nil)
 	t.rescan = true
@@ -360,6 +519,7 @@ func (t *Tailer) replace(f *file) {
 // shut closes the file's descriptor.
 func (t *Tailer) shut(f *file) {
 	t.open.remove(f)
+	delete(t.unpacking, f)
 	if err := f.src.close(); err != nil {
 		t.log.Debug("close", "path", f.src.path, "error", err)
 	}

@@ -2,6 +2,7 @@ package tailer
 
 import (
 	"cmp"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,39 +13,73 @@ import (
 	"unicode"
 )
 
-// missing is a file that is no longer where it was, and what it is known by.
+// traces is what a file is known by: enough to find it, and to tell what is a
+// copy of it.
+type traces struct {
+	id       FileID
+	origin   string
+	path     string // where it was
+	key      fileKey
+	off      int64
+	head     Mark
+	tail     Mark
+	sealed   Seal
+	trail    []waymark // of a missing one
+	finished bool      // rotated, and read to its end
+}
+
+// missing is a file that is no longer where it was.
 type missing struct {
-	id     FileID
-	origin string
-	path   string // where it was
-	key    fileKey
-	off    int64
-	head   Mark
-	tail   Mark
-	seen   time.Time // when it was there for certain
-	input  int
+	traces
+	seen      time.Time // when it was there for certain
+	found     time.Time // when it was met first
+	input     int
+	impatient bool     // what is incomplete is no longer waited for
+	truncated bool     // its inode holds something else now: its bytes can only be in a copy
+	others    []traces // the other files of its stream
 }
 
 // found is the answer to a missing file.
 type found struct {
-	id   FileID
-	path string // "" where it is nowhere
-	key  fileKey
-	size int64
+	id FileID
+	place
+	// undecided says that a compressed file which may be it is not complete yet;
+	// again, that it was so with what may have taken its name after it.
+	undecided, again bool
+	// reused says that the file was not truncated: its inode was used again.
+	reused bool
+	// short is a copy that was made before all was read that had been read when
+	// the file was truncated: there is nothing in it that was not read.
+	short *copied
 	// later are files that took its name after it and have been renamed in
 	// their turn, unseen.
 	later []generation
 }
 
-// generation is a rotated file that was never seen under its own name.
-type generation struct {
-	origin string // the name that it had
-	name   string // the path, if it is the missing file's own name
+// place is where a file was found; the zero place is nowhere.
+type place struct {
 	path   string
 	key    fileKey
+	size   int64 // on disk
+	mtime  time.Time
+	packed bool
+}
+
+// copied is a copy of a file that is known, and what it takes to know it again.
+type copied struct {
+	place
+	length     int64 // of the uncompressed stream
+	head, tail Mark
+}
+
+// generation is a rotated file that was never seen under its own name.
+type generation struct {
+	place
+	origin string // the name that it had
+	name   string // the path, if it is the missing file's own name
 	input  int
+	head   Mark      // of its first bytes, so that it is known before it is read
 	born   time.Time // creation, where the file system tells, else last change
-	size   int64
 }
 
 // sibling is a regular file in the folder of a missing one.
@@ -52,6 +87,10 @@ type sibling struct {
 	path string
 	key  fileKey
 	info fs.FileInfo
+}
+
+func (s *sibling) place(packed bool) place {
+	return place{s.path, s.key, s.info.Size(), s.info.ModTime(), packed}
 }
 
 // clockSlack is how much a file system's times may lag behind the clock.
@@ -69,22 +108,61 @@ func (f *finder) look(lost []missing) []found {
 		}
 		return ss
 	}
-	var out []found
 	taken := map[fileKey]bool{} // one file on disk is one file of ours
-	for _, l := range lost {
+	out := make([]found, len(lost))
+	siblings := make([][]sibling, len(lost))
+	at := map[FileID]place{}
+	for i := range lost {
+		l, r := &lost[i], &out[i]
 		ss := list(filepath.Dir(l.path))
 		if od := filepath.Dir(l.origin); od != filepath.Dir(l.path) {
 			ss = slices.Concat(ss, list(od))
 		}
-		r := found{id: l.id}
-		if s, ok := l.among(ss, taken); ok {
-			r.path, r.key, r.size = s.path, s.key, s.info.Size()
-			taken[s.key] = true
+		siblings[i] = ss
+		r.id = l.id
+		l.truncated, r.reused = l.wasTruncated(ss)
+		if r.place, r.undecided = l.among(ss, taken); r.path != "" {
+			taken[r.key] = true
+			at[l.id] = r.place
+		} else if l.truncated {
+			if r.short = l.shortCopy(ss, taken); r.short != nil {
+				taken[r.short.key] = true
+			}
 		}
-		r.later = f.generations(l, r.key, ss)
-		out = append(out, r)
+	}
+	for i := range lost {
+		l, r := &lost[i], &out[i]
+		self, known := r.key, l.others
+		if r.short != nil {
+			self = r.short.key
+		}
+		if r.path != "" {
+			known = append(slices.Clip(known), l.traces)
+		}
+		for k := range known {
+			if p, ok := at[known[k].id]; ok {
+				known[k].path, known[k].key = p.path, p.key
+			}
+		}
+		r.later, r.again = f.generations(*l, self, known, siblings[i])
 	}
 	return out
+}
+
+// wasTruncated reports whether the file was truncated, as it seems to have been:
+// unless what has its inode now was made since.
+func (l *missing) wasTruncated(ss []sibling) (truncated, reused bool) {
+	if !l.truncated {
+		return false, false
+	}
+	for i := range ss {
+		if s := &ss[i]; s.key == l.key {
+			born, told := birth(s.path)
+			reused = told && born.After(l.seen)
+			return !reused, reused
+		}
+	}
+	return true, false
 }
 
 // relists bounds how often a folder is listed until it stands still.
@@ -129,79 +207,256 @@ func listSiblings(dir string) []sibling {
 
 // among finds the missing file: by device and inode, else by inode (device
 // numbers change with a reboot), else by content alone (moved between file
-// systems, or copied before it was truncated). Content has to agree each time.
-func (l *missing) among(ss []sibling, taken map[fileKey]bool) (sibling, bool) {
-	tests := []func(sibling) bool{
-		func(s sibling) bool { return s.key == l.key },
-		func(s sibling) bool { return s.key.ino == l.key.ino && l.key.ino != 0 },
-		func(s sibling) bool { return l.provable() && !s.info.ModTime().Before(l.seen.Add(-clockSlack)) },
+// systems, compressed, or copied before it was truncated). Content has to agree
+// each time.
+func (l *missing) among(ss []sibling, taken map[fileKey]bool) (at place, undecided bool) {
+	tests := []func(*sibling) bool{
+		func(s *sibling) bool { return s.key == l.key && l.maybe(s) },
+		func(s *sibling) bool { return s.key.ino == l.key.ino && l.key.ino != 0 && l.maybe(s) },
+		func(s *sibling) bool { return l.provable(s) && madeSince(s, l.seen.Add(-clockSlack)) },
 	}
 	for _, possible := range tests {
-		for _, s := range ss {
-			if !taken[s.key] && possible(s) && s.info.Size() >= l.off && l.agrees(s.path) {
-				return s, true
+		for i := range ss {
+			s := &ss[i]
+			if taken[s.key] || !possible(s) {
+				continue
+			}
+			switch answer, packed := l.agrees(s); answer {
+			case yes:
+				return s.place(packed), false
+			case notYet:
+				undecided = !l.impatient
 			}
 		}
 	}
-	return sibling{}, false
+	return place{}, undecided
 }
 
-// provable reports whether the marks are proof without an inode: that two logs
-// begin with the same short banner must not be enough.
-func (l *missing) provable() bool { return l.off >= 4*tailMax && l.tail.Len > 0 && l.head.Len > 0 }
-
-// agrees compares the content at path with the marks.
-func (l *missing) agrees(path string) bool {
-	f, err := openShared(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	if l.head.Len > 0 {
-		if m, err := markAt(f, 0, l.head.Len); err != nil || m != l.head {
-			return false
-		}
-	}
-	if l.tail.Len == 0 {
+// maybe reports whether an inode is hint enough. Of a file of which nothing was
+// read only the inode is known, and that may be used for a new file by now: its
+// name has to be one that ours can have, and it must not be younger.
+func (l *missing) maybe(s *sibling) bool {
+	if l.off > 0 || l.head.Len > 0 {
 		return true
 	}
-	m, err := markAt(f, l.off-int64(l.tail.Len), l.tail.Len)
-	return err == nil && m == l.tail
+	if born, told := birth(s.path); told && born.After(l.found) {
+		return false
+	}
+	return s.path == l.path || s.path == l.origin || rotatedAs(l.origin, s.path)
+}
+
+// provable reports whether the marks are proof without an inode. That two logs
+// begin with the same short banner must not be enough, unless the name says as
+// well that s is a rotated form of ours.
+func (l *missing) provable(s *sibling) bool {
+	switch {
+	case l.head.Len == 0:
+		return false
+	case l.off == 0: // all of it will be read, whichever it is
+		return rotatedAs(l.origin, s.path)
+	}
+	return l.tail.Len > 0 && (l.off >= 4*tailMax || rotatedAs(l.origin, s.path))
+}
+
+// madeSince reports whether a file was made or written since then. Copies and
+// compressed files may keep the time of the original's last write.
+func madeSince(s *sibling, since time.Time) bool {
+	if !s.info.ModTime().Before(since) {
+		return true
+	}
+	born, known := birth(s.path)
+	return !known || !born.Before(since)
+}
+
+// answer is what a comparison of contents came to.
+type answer int
+
+const (
+	no     answer = iota
+	yes           // as far as is known, the same
+	notYet        // it cannot be told before a file is complete
+)
+
+// agrees compares the content of s with the marks.
+func (f *traces) agrees(s *sibling) (a answer, packed bool) {
+	c, err := openContent(s.path)
+	if err != nil {
+		return no, false
+	}
+	defer c.Close()
+	p, packed := c.(*packedFile)
+	if packed && s.key == f.key && f.sealed.End == f.off && f.sealed.fits(p.raw, p.mtime) {
+		return yes, true
+	}
+	return f.agreesWith(c), packed
+}
+
+// agreesWith is agrees for an open content.
+func (f *traces) agreesWith(c content) answer {
+	for _, m := range []waymark{{int64(f.head.Len), f.head}, {f.off, f.tail}} {
+		if m.mark.Len == 0 {
+			continue
+		}
+		if a := m.agreesWith(c); a != yes {
+			return a
+		}
+	}
+	if l, err := c.look(); err != nil || !l.packed && l.size < f.off {
+		return no
+	}
+	return yes
+}
+
+// agreesWith compares the bytes before the waymark.
+func (w *waymark) agreesWith(c content) answer {
+	m, err := markAt(c, w.off-int64(w.mark.Len), w.mark.Len)
+	if err != nil {
+		return no
+	}
+	if m == w.mark {
+		return yes
+	}
+	if p, ok := c.(*packedFile); ok && m.Len == 0 && p.err == errIncomplete {
+		return notYet
+	}
+	return no
+}
+
+// shortCopy finds a copy of a truncated file that ends before what was read of
+// the file: what was written after the copying was read, and lies nowhere.
+func (l *missing) shortCopy(ss []sibling, taken map[fileKey]bool) *copied {
+	for i := range ss {
+		s := &ss[i]
+		if taken[s.key] || s.key == l.key || !rotatedAs(l.origin, s.path) || !madeSince(s, l.seen.Add(-clockSlack)) {
+			continue
+		}
+		c, err := openContent(s.path)
+		if err != nil {
+			continue
+		}
+		out := l.shortOf(s, c)
+		c.Close()
+		if out != nil {
+			return out
+		}
+	}
+	return nil
+}
+
+func (l *missing) shortOf(s *sibling, c content) *copied {
+	head := waymark{int64(l.head.Len), l.head}
+	if headAgrees := head.agreesWith(c) == yes; !headAgrees && contentLonger(c, head.off) {
+		return nil
+	}
+	length, err := lengthOf(c)
+	if err != nil || length == 0 || length >= l.off {
+		return nil
+	}
+	for _, w := range slices.Backward(l.trail) {
+		if w.off > length {
+			continue
+		}
+		out := &copied{place: s.place(isPacked(c)), length: length}
+		if w.agreesWith(c) != yes || out.marks(c) != nil {
+			return nil
+		}
+		return out
+	}
+	return nil
+}
+
+// contentLonger reports whether the content has more than n bytes.
+func contentLonger(c content, n int64) bool {
+	var b [1]byte
+	k, _ := c.ReadAt(b[:], n)
+	return k == 1
+}
+
+// marks fills in what the copy is known by.
+func (c *copied) marks(from content) (err error) {
+	if c.head, err = markAt(from, 0, int(min(c.length, headMax))); err != nil {
+		return err
+	}
+	n := min(c.length, tailMax)
+	c.tail, err = markAt(from, c.length-n, int(n))
+	return err
 }
 
 // generations returns the files that had the missing file's name after it and
 // that no pattern finds: they carry its name with something added, were made and
-// written after it was last seen, and are no copy of it.
-func (f *finder) generations(l missing, self fileKey, ss []sibling) []generation {
-	base := filepath.Base(l.origin)
-	var out []generation
-	for _, s := range ss {
-		name := filepath.Base(s.path)
-		if s.key == self || !rotatedName(base, name) && s.path != l.origin || s.info.ModTime().Before(l.seen.Add(-clockSlack)) {
+// written after it was last seen, and are no copy of a file that is known. again
+// says that one could not be told yet.
+func (f *finder) generations(l missing, self fileKey, known []traces, ss []sibling) (out []generation, again bool) {
+	since := l.seen.Add(-clockSlack)
+	for i := range ss {
+		s := &ss[i]
+		if s.key == self || !rotatedAs(l.origin, s.path) && s.path != l.origin || s.info.ModTime().Before(since) {
 			continue
 		}
 		taken := s.key == l.key && s.path == l.origin
 		if _, wanted := f.matcher.input(s.path); wanted && !taken {
 			continue // found by its own name
 		}
-		if l.head.Len > 0 && l.provable() && l.agrees(s.path) {
-			continue
-		}
-		since := l.seen.Add(-clockSlack)
-		born, known := birth(s.path)
-		if !known || s.key == l.key && born.Before(since) { // the missing file's own inode, written anew and renamed
+		born, told := birth(s.path)
+		if !told || s.key == l.key && born.Before(since) { // the missing file's own inode, written anew and renamed
 			born = s.info.ModTime()
 		}
 		if born.Before(since) {
 			continue // it was there before, under its own name: not a rotated file
 		}
-		g := generation{origin: l.origin, path: s.path, key: s.key, input: l.input, born: born, size: s.info.Size()}
+		g := generation{origin: l.origin, place: s.place(false), input: l.input, born: born}
 		if taken {
 			g.name = s.path
 		}
+		switch a, packed := copyOfAny(s, known); {
+		case a == yes:
+			continue
+		case a == notYet && !l.impatient && (packed || s.info.Size() > 0 || time.Since(s.info.ModTime()) < staleAfter):
+			again = true // an empty one may be a copy that begins
+			continue
+		default:
+			g.packed, g.head = packed, headOf(s.path)
+		}
 		out = append(out, g)
 	}
-	return out
+	return out, again
+}
+
+// headOf returns the fingerprint of the first bytes of what lies at path, the
+// zero Mark if they cannot be read.
+func headOf(path string) Mark {
+	c, err := openContent(path)
+	if err != nil {
+		return Mark{}
+	}
+	defer c.Close()
+	b := make([]byte, headMax)
+	n, err := c.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return Mark{}
+	}
+	return markOf(b[:n])
+}
+
+// copyOfAny reports whether s holds nothing but bytes of one file that is known.
+func copyOfAny(s *sibling, known []traces) (a answer, packed bool) {
+	if c, err := openContent(s.path); err == nil {
+		packed = isPacked(c)
+		c.Close()
+	}
+	for i := range known {
+		if known[i].key == s.key {
+			continue
+		}
+		switch j := known[i].judge(s.path); {
+		case j.answer == no || j.truncated && !j.like:
+		case j.truncated: // where what is left of it will be found
+			return yes, packed
+		default:
+			return j.answer, packed
+		}
+	}
+	return no, packed
 }
 
 // older orders generations as they were written.
@@ -209,48 +464,98 @@ func older(a, b generation) int {
 	if a.name != b.name { // the one that has the name now is the youngest
 		return strings.Compare(a.name, b.name)
 	}
-	if c := a.born.Compare(b.born); c != 0 {
-		return c
-	}
-	// A coarse clock: their names have to tell.
 	na, nb := rotationNumber(a.path), rotationNumber(b.path)
-	if na > 0 && nb > 0 {
+	numbered := na > 0 && nb > 0
+	switch {
+	case !a.packed && !b.packed:
+		if c := a.born.Compare(b.born); c != 0 {
+			return c
+		}
+	case a.clocked() && b.clocked():
+		if c := a.mtime.Compare(b.mtime); c != 0 {
+			return c
+		}
+	case !numbered && len(unpackedName(a.path)) != len(unpackedName(b.path)): // neither numbers nor dates
+		if c := a.mtime.Compare(b.mtime); c != 0 {
+			return c
+		}
+	}
+	// A coarse clock, or one that tells of the compression: their names have to
+	// tell.
+	if numbered {
 		return cmp.Compare(nb, na) // app.log.2 is older than app.log.1
 	}
-	return strings.Compare(a.path, b.path) // dates grow
+	return strings.Compare(unpackedName(a.path), unpackedName(b.path)) // dates grow
+}
+
+// clocked reports whether the generation's time is that of its last line: that
+// of a compressed file may be the time of the compression.
+func (g *generation) clocked() bool {
+	return !g.packed || g.mtime.Before(g.born.Add(-clockSlack))
 }
 
 // rotationNumber returns the number that logrotate gives a file, 0 if its name
 // ends otherwise.
 func rotationNumber(path string) int {
 	const most = 9999 // a greater one is a date
-	n, err := strconv.Atoi(strings.TrimPrefix(filepath.Ext(path), "."))
-	if err != nil || n > most {
+	text := strings.TrimPrefix(filepath.Ext(unpackedName(path)), ".")
+	n, err := strconv.Atoi(text)
+	if err != nil || n > most || text[0] == '0' { // 000017 counts up, as dates do
 		return 0
 	}
 	return n
 }
 
-// compressedSuffixes are the endings that log rotators give compressed files.
-var compressedSuffixes = []string{".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".Z"}
+// unpackedName takes the ending off that log rotators give compressed files.
+func unpackedName(path string) string {
+	for _, c := range [...]string{".gz", ".bz2", ".zst", ".xz", ".lz4", ".Z"} {
+		if name, ok := strings.CutSuffix(path, c); ok {
+			return name
+		}
+	}
+	return path
+}
+
+// rotatedAs reports whether path is one that a file at origin can get by a
+// rotation, in whatever folder.
+func rotatedAs(origin, path string) bool {
+	return rotatedName(filepath.Base(origin), filepath.Base(path))
+}
 
 // rotatedName reports whether name looks like base after a rotation:
-// app.log -> app.log.1, app.log-20261124, app-2026-11-24.log, app.1.log.
-// Compressed and temporary files do not count.
+// app.log -> app.log.1, app.log-20261124, app-2026-11-24.log, app.1.log, also
+// compressed, and app.log.gz. Temporary files do not count.
 func rotatedName(base, name string) bool {
-	for _, c := range append([]string{".tmp", ".swp", "~"}, compressedSuffixes...) {
+	for _, c := range [...]string{".tmp", ".swp", "~"} {
 		if strings.HasSuffix(name, c) {
 			return false
 		}
 	}
-	if rest, ok := strings.CutPrefix(name, base); ok {
-		return rest != "" && strings.ContainsRune(".-_", rune(rest[0])) && strings.ContainsFunc(rest, unicode.IsDigit)
+	unpacked := unpackedName(name)
+	if unpacked == base {
+		return unpacked != name
 	}
-	ext := filepath.Ext(base)
-	middle, ok := strings.CutPrefix(name, strings.TrimSuffix(base, ext))
-	if !ok || ext == "" {
-		return false
+	for _, o := range rotatedFrom(unpacked) {
+		if o == base {
+			return true
+		}
 	}
-	middle, ok = strings.CutSuffix(middle, ext)
-	return ok && middle != "" && strings.ContainsRune(".-_", rune(middle[0])) && strings.ContainsFunc(middle, unicode.IsDigit)
+	return false
+}
+
+// rotatedFrom returns the names that a file called name may have had before a
+// rotation.
+func rotatedFrom(name string) []string {
+	var out []string
+	ext := filepath.Ext(name)
+	for i, c := range name {
+		if i == 0 || !strings.ContainsRune(".-_", c) || !strings.ContainsFunc(name[i:], unicode.IsDigit) {
+			continue
+		}
+		out = append(out, name[:i])
+		if stem, ok := strings.CutSuffix(name[i:], ext); ok && ext != "" && strings.ContainsFunc(stem, unicode.IsDigit) {
+			out = append(out, name[:i]+ext)
+		}
+	}
+	return out
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
 
@@ -29,13 +28,18 @@ type source struct {
 	key    fileKey
 	limit  int // Input.MaxLineBytes
 
-	f        *os.File
+	f        content
+	sniffed  int64 // size of f when it was looked at for what compresses it
+	sealed   Seal  // of a compressed file that was read to its end
+	stuck    Seal  // of a compressed file that could not be unpacked on, for the reason stuckFor
+	stuckFor error
 	off      int64  // the next byte to hand over; a line begins here
 	searched int64  // no newline lies in [off,searched)
 	dry      int64  // size at which the search last ended without a newline
 	head     Mark   // of the first min(off, headMax) bytes
 	tail     []byte // the last min(off, tailMax) bytes before off, as read
 	tailMark Mark   // the same as the checkpoint knows it, until tail is loaded
+	trail    []waymark
 	proved   time.Time
 	fromEnd  bool // begin at the end of what is there; not yet done
 	seen     int64
@@ -48,22 +52,76 @@ var errNotRegular = errors.New("not a regular file")
 
 // open opens the source at its path and makes sure that it is that file.
 func (s *source) open() (verdict, error) {
-	f, err := openShared(s.path)
+	f, fi, err := openRegular(s.path)
 	if err != nil {
 		return same, err
-	}
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("%s: %w", s.path, errNotRegular)
-	}
-	if err != nil {
-		return same, errors.Join(err, f.Close())
 	}
 	if keyOf(f, fi) != s.key {
 		return swapped, f.Close()
 	}
-	s.f, s.proved = f, time.Time{}
+	c, err := contentOf(f, fi, s.off, s.limit)
+	if err != nil {
+		return same, fmt.Errorf("%s: %w", s.path, err)
+	}
+	s.f, s.sniffed, s.proved = c, fi.Size(), time.Time{}
 	return same, nil
+}
+
+// look looks at the open content. A file that was too short when it was opened
+// to tell how it is compressed may tell now.
+func (s *source) look() (look, error) {
+	l, err := s.f.look()
+	p, ok := s.f.(plain)
+	if err != nil || !ok || s.off > 0 || s.sniffed >= sniffLen || l.size <= s.sniffed {
+		return l, err
+	}
+	s.sniffed = l.size
+	c, err := sniff(p)
+	if err != nil || c == notPacked {
+		return l, err
+	}
+	fi, err := p.Stat()
+	if err != nil {
+		return l, err
+	}
+	s.f = newPacked(p.File, fi, c, s.off, s.limit)
+	return s.f.look()
+}
+
+// settled answers for a compressed file that was just opened, is as it was when
+// it could not be read on, and so need not be unpacked again to know that.
+func (s *source) settled() (look, bool) {
+	p, ok := s.f.(*packedFile)
+	if !ok || p.end > 0 {
+		return look{}, false
+	}
+	l := look{size: s.off, raw: p.raw, mtime: p.mtime, links: 1, packed: true}
+	switch {
+	case s.sealed.End == s.off && s.sealed.fits(p.raw, p.mtime):
+		l.whole = true
+	case s.stuck.End == s.off && s.stuck.fits(p.raw, p.mtime):
+		l.broken = s.stuckFor
+	default:
+		return look{}, false
+	}
+	return l, true
+}
+
+// resting reports whether the open source is a compressed file that needs no
+// decoder any more.
+func (s *source) resting() bool {
+	p, ok := s.f.(*packedFile)
+	return ok && p.resting()
+}
+
+// note keeps what a turn found out about the end of a compressed file.
+func (s *source) note(l *look) {
+	switch {
+	case l.whole && l.size == s.off:
+		s.sealed = Seal{l.raw, l.mtime, s.off}
+	case l.broken != nil:
+		s.stuck, s.stuckFor = Seal{l.raw, l.mtime, s.off}, l.broken
+	}
 }
 
 // close gives the descriptor back. The source can be opened again.
@@ -138,11 +196,39 @@ func markAt(f io.ReaderAt, offset int64, n int) (Mark, error) {
 	return markOf(b), nil
 }
 
+// waymark is a fingerprint of the bytes just before an offset that was passed.
+type waymark struct {
+	off  int64
+	mark Mark
+}
+
+// trailMax bounds the waymarks of a source.
+const trailMax = 32
+
 // advance moves the source to end, whose preceding bytes are known.
 func (s *source) advance(end int64, before []byte) {
 	s.off, s.searched, s.dry = end, end, 0
 	s.tail = append(s.tail[:0], before[max(0, len(before)-tailMax):]...)
 	s.tailMark = Mark{}
+	s.trail = addWaymark(s.trail, waymark{end, markOf(s.tail)})
+	if s.f != nil { // what was lent to its successor is settled there
+		s.f.hold(max(0, end-tailMax))
+	}
+}
+
+// addWaymark appends to a trail. The older its waymarks, the fewer are kept: a
+// copy that was made of the file is most likely to end among the latest.
+func addWaymark(trail []waymark, w waymark) []waymark {
+	if len(trail) == trailMax {
+		kept := trail[:0]
+		for i, old := range trail {
+			if i >= trailMax/2 || i%2 == 0 {
+				kept = append(kept, old)
+			}
+		}
+		trail = kept
+	}
+	return append(trail, w)
 }
 
 // growHead takes more of the file's beginning into its identity, as far as it
@@ -170,6 +256,12 @@ func (s *source) growHead(end int64, mem []byte, base int64) error {
 // seekEnd makes off the beginning of the last line that is being written.
 func (s *source) seekEnd(size int64) error {
 	const back = 64 << 10
+	if p, ok := s.f.(*packedFile); ok {
+		for p.err == nil {
+			p.unpack()
+		}
+		size = p.end
+	}
 	from := max(0, size-back)
 	b := make([]byte, size-from)
 	n, err := s.f.ReadAt(b, from)

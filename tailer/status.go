@@ -19,6 +19,10 @@ const (
 	Moved EventKind = "moved"
 	// Rotated: the file has lost its name; its successor waits for it.
 	Rotated EventKind = "rotated"
+	// HowRotated: it is known how the file lost its name or its bytes; see
+	// Event.Rotation. Told once for each way: a renamed file may be compressed
+	// later.
+	HowRotated EventKind = "how-rotated"
 	// Replaced: truncated or written anew; what is there now is another file.
 	Replaced EventKind = "replaced"
 	// Finished: a rotated file is read to its end.
@@ -36,12 +40,35 @@ const (
 	Cut EventKind = "cut"
 )
 
+// Rotation is a way in which a file loses its name, or its bytes.
+type Rotation string
+
+const (
+	// Renamed: it has another name, or lies in another folder.
+	Renamed Rotation = "renamed"
+	// CopiedTruncated: it was copied and then truncated (logrotate's
+	// copytruncate). It is read on in the copy. Event.Lost are the bytes that
+	// were seen and are in no copy; From and To, the time between copy and
+	// truncation, in which more may have been written that nobody can read.
+	CopiedTruncated Rotation = "copied-truncated"
+	// Overwritten: truncated or written anew, and there is no copy. Event.Lost
+	// are the bytes that were seen and not read.
+	Overwritten Rotation = "truncated"
+	// Compressed: there is only a compressed form of it.
+	Compressed Rotation = "compressed"
+	// Deleted: it is nowhere.
+	Deleted Rotation = "deleted"
+)
+
 // Event tells of a change to a file.
 type Event struct {
 	Kind EventKind
 	File State
 	Lost int64 // bytes
 	Err  error
+	// Of HowRotated:
+	Rotation Rotation
+	From, To time.Time
 }
 
 // Status is how one file stands.
@@ -147,4 +174,12 @@ func (t *Tailer) postErrors(errs map[string]string) {
 // tell reports an event of f. Only between turns.
 func (t *Tailer) tell(kind EventKind, f *file, lost int64, err error) {
 	t.o.OnEvent(Event{Kind: kind, File: f.state(), Lost: lost, Err: err})
+}
+
+// tellHow reports how f was rotated, unless that is what was told last.
+func (t *Tailer) tellHow(how Rotation, f *file, lost int64, from, to time.Time) {
+	if f.how != how {
+		f.how = how
+		t.o.OnEvent(Event{Kind: HowRotated, File: f.state(), Lost: lost, Rotation: how, From: from, To: to})
+	}
 }

@@ -72,6 +72,7 @@ type State struct {
 	Seen     time.Time // when it was last certainly at Path
 	Gone     bool      // it was not to be found at all
 	Found    time.Time // when it was found first: the order of the files of one name
+	Sealed   Seal      // of a compressed file that was read to its end: to be kept
 }
 
 // Options say what to follow and how. Zero values are filled in by the
@@ -171,10 +172,15 @@ type Tailer struct {
 	open    openFiles        // parked files with a descriptor
 	pipes   map[string]*pipe // by name
 
+	unpacking map[*file]bool // compressed files that are open
+
 	scanning, looking, rescan bool
 	dirty                     map[string]bool // folders to list
 	lost                      []missing       // to look for next
-	sought                    map[*file]bool  // to look for, or being looked for
+	doubts                    []doubt         // to judge next
+	doubtful                  map[fileKey]*doubtful
+	undecided                 map[*file]bool // to look for again: what was found was not complete
+	sought                    map[*file]bool // to look for, or being looked for
 	scanStarted               time.Time
 	scanNotBefore             time.Time
 	scanned                   bool // the first scan is in
@@ -184,8 +190,8 @@ type Tailer struct {
 	outcomes chan result
 	scans    chan scanRequest
 	scanDone chan scan
-	looks    chan []missing
-	lookDone chan []found
+	looks    chan lookRequest
+	lookDone chan lookReply
 	nudged   chan struct{}
 
 	status statusBoard
@@ -204,6 +210,17 @@ type result struct {
 
 type scanRequest struct{ dirs map[string]bool } // nil: everywhere
 
+// lookRequest asks for missing files, and what files are that may be copies.
+type lookRequest struct {
+	lost   []missing
+	doubts []doubt
+}
+
+type lookReply struct {
+	found  []found
+	judged []judgement
+}
+
 // New returns a tailer. It touches no file before Run.
 func New(o Options) (*Tailer, error) {
 	o.fill()
@@ -214,10 +231,10 @@ func New(o Options) (*Tailer, error) {
 	t := &Tailer{
 		o: o, log: o.Log, matcher: m,
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
-		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{},
+		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{}, unpacking: map[*file]bool{}, doubtful: map[fileKey]*doubtful{}, undecided: map[*file]bool{},
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
-		looks: make(chan []missing, 1), lookDone: make(chan []found, 1), nudged: make(chan struct{}, 1),
+		looks: make(chan lookRequest, 1), lookDone: make(chan lookReply, 1), nudged: make(chan struct{}, 1),
 	}
 	t.status.init()
 	for i := range o.Inputs {
@@ -293,12 +310,12 @@ func (t *Tailer) find() {
 			default:
 				t.scanDone <- f.some(r.dirs)
 			}
-		case lost, ok := <-looks:
+		case r, ok := <-looks:
 			if !ok {
 				looks = nil
 				continue
 			}
-			t.lookDone <- f.look(lost)
+			t.lookDone <- lookReply{f.look(r.lost), judge(r.doubts)}
 		}
 	}
 }
@@ -319,6 +336,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 		var next job
 		if f := t.nextReady(); f != nil {
 			jobs, next = t.jobs, job{f, f.final}
+			f.before = f.traces() // now: once it is sent, the worker has it
 		}
 		select {
 		case <-ctx.Done():
@@ -336,9 +354,10 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.scanning = false
 			t.scanNotBefore = time.Now().Add(min(scanRest*time.Since(t.scanStarted), t.o.RescanInterval))
 			t.apply(ctx, s)
-		case fs := <-t.lookDone:
+		case r := <-t.lookDone:
 			t.looking = false
-			t.answered(fs)
+			t.answered(r.found)
+			t.judged(r.judged)
 		case e := <-t.waker.events():
 			t.event(e)
 		case <-t.nudged:
@@ -378,9 +397,9 @@ func endOf(ctx context.Context, err error) error {
 
 // ask hands the finder its next question, one of each kind at a time.
 func (t *Tailer) ask() {
-	if len(t.lost) > 0 && !t.looking {
-		t.looks <- t.lost
-		t.lost, t.looking = nil, true
+	if len(t.lost)+len(t.doubts) > 0 && !t.looking {
+		t.looks <- lookRequest{t.lost, t.doubts}
+		t.lost, t.doubts, t.looking = nil, nil, true
 	}
 	if t.scanning || t.looking || (!t.rescan && len(t.dirty) == 0) {
 		return

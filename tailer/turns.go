@@ -89,7 +89,7 @@ func (t *Tailer) nextReady() *file {
 		case t.reading[f.src.stream]:
 			t.popReady()
 			t.blocked = append(t.blocked, f)
-		case !t.o.Admit(f.src.stream):
+		case !t.o.Admit(f.src.stream) || !t.mayUnpack(f):
 			t.popReady()
 			t.held = append(t.held, f)
 		default:
@@ -107,6 +107,7 @@ func (t *Tailer) popReady() {
 // started notes that a worker has taken the first file of the queue.
 func (t *Tailer) started(f *file) {
 	t.popReady()
+	f.began = time.Now()
 	f.queued, f.busy = false, true
 	t.reading[f.src.stream] = true
 	t.running++
@@ -125,15 +126,23 @@ func (t *Tailer) turned(r result) {
 		t.limitOpen()
 	}
 	t.settleLoan(f, &r, now)
+	if r.packed {
+		t.tookUnpacking(f, r.whole && r.size == f.src.off)
+	}
 	switch {
 	case r.verdict == replaced:
-		t.replace(f)
+		t.replace(f, now)
 		return
+	case r.err != nil && isGone(r.err) && f.displaced && f.name == "" && !t.o.Once:
+		t.shut(f) // renamed once more, compressed or removed
+		t.lookFor(f)
 	case r.err != nil:
 		t.failed(f, r.err, now)
 	case r.verdict == swapped:
 		t.loseName(f, now)
 		t.rescan = true
+	case r.broken != nil && !r.more:
+		t.breaksOff(f, r, now)
 	default:
 		t.read(f, r, now)
 	}
@@ -165,24 +174,15 @@ func (t *Tailer) catchUp(f *file, now time.Time) {
 // read is turned for a turn without a fault.
 func (t *Tailer) read(f *file, r result, now time.Time) {
 	if f.fault != nil {
-		f.fault, f.retry = nil, 0
+		f.fault = nil
 		t.tell(Readable, f, 0, nil)
 	}
-	f.size, f.mtime, f.links = r.size, r.mtime, r.links
+	f.retry = 0
+	t.note(f, r, now)
 	if r.placed {
 		t.tell(Found, f, 0, nil)
 		r.more = true
 	}
-	if r.read > 0 {
-		f.grown, f.keeps = now, false
-	}
-	if r.cut > 0 {
-		if f.cuts == 0 {
-			t.tell(Cut, f, 0, nil)
-		}
-		f.cuts += int64(r.cut)
-	}
-	f.invalid += int64(r.invalid)
 	f.final = false
 	if f.borrower != nil {
 		if t.overdue(f, now) {
@@ -203,6 +203,27 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 	case f.src.off < f.size && (f.src.gathering.open.lines > 0 || t.o.Inputs[f.src.input].FlushPartialAfter > 0):
 		t.watched[f] = true // until its time has come
 	}
+}
+
+// note enters what a turn found into the books.
+func (t *Tailer) note(f *file, r result, now time.Time) {
+	f.size, f.raw, f.mtime, f.links, f.packed = r.size, r.raw, r.mtime, r.links, r.packed
+	f.unproved = false
+	f.wasSeen(f.began)            // not later: a turn lasts as long as Kafka has it wait
+	if f.packed && !f.displaced { // what was compressed is written to no more
+		f.displaced, f.moved, f.stale = true, now, true
+		t.watched[f] = true
+	}
+	if r.read > 0 {
+		f.grown, f.keeps = now, false
+	}
+	if r.cut > 0 {
+		if f.cuts == 0 {
+			t.tell(Cut, f, 0, nil)
+		}
+		f.cuts += int64(r.cut)
+	}
+	f.invalid += int64(r.invalid)
 }
 
 // finishOnce ends a file that is read once: what follows its last newline is a
@@ -246,14 +267,20 @@ func (t *Tailer) watch(f *file, final bool, now time.Time) {
 	case unread && !final:
 	case !f.finished && (quiet >= wait || final): // the last turn comes after the wait
 		t.finish(f)
+		if f.packed && f.links > 0 {
+			t.rest(f)
+		}
 	case f.finished && f.links == 0 && quiet >= deletedWait:
-		t.forget(f)
+		f.leaving = true
+		t.lookFor(f)
+	case f.finished && f.packed && f.links > 0:
+		t.rest(f)
 	}
 }
 
 // finish lets the file's successor start.
 func (t *Tailer) finish(f *file) {
-	f.finished = true
+	f.finished, f.sealed = true, f.src.sealed
 	t.tell(Finished, f, 0, nil)
 	t.startSuccessor(t.streams[f.src.stream])
 }
@@ -275,6 +302,9 @@ func (t *Tailer) failed(f *file, err error, now time.Time) {
 		t.tell(Unreadable, f, 0, err)
 	}
 	f.fault = err
+	if f.packed {
+		t.shut(f) // a decoder does not go on after an error
+	}
 	switch {
 	case t.o.Once:
 		f.finished = true
@@ -353,7 +383,7 @@ func (t *Tailer) limitOpen() {
 
 // exhausted reports whether a run with Options.Once has read all there is.
 func (t *Tailer) exhausted() bool {
-	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost) > 0 || t.looking || t.scanning || t.rescan {
+	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost)+len(t.doubts) > 0 || t.looking || t.scanning || t.rescan {
 		return false
 	}
 	for _, f := range t.byID {

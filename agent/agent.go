@@ -375,6 +375,8 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		} else {
 			log.Info("file truncated or written anew: read from its beginning")
 		}
+	case tailer.HowRotated:
+		a.rotated(e, log)
 	case tailer.Finished:
 		log.Info("rotated file finished", "bytes", e.File.Offset)
 	case tailer.Vanished:
@@ -392,5 +394,21 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		log.Info("file can be read again")
 	case tailer.Cut:
 		log.Warn("a line is longer than max_line_bytes: it is cut, and marked in a header; further ones of this file are counted only")
+	}
+}
+
+// rotated says how a file was rotated. Only what its rotator lost is worth a
+// warning.
+func (a *Agent) rotated(e tailer.Event, log *slog.Logger) {
+	switch {
+	case e.Rotation == tailer.CopiedTruncated && e.Lost > 0:
+		log.Warn("file copied and truncated: what was written between the two is in neither; use logrotate's create instead of copytruncate",
+			"lost_bytes", e.Lost, "copied", e.From, "truncated", e.To)
+	case e.Rotation == tailer.CopiedTruncated:
+		log.Info("file copied and truncated: it is read on in the copy", "copied", e.From, "truncated", e.To)
+	case e.Rotation == tailer.Overwritten && e.Lost > 0:
+		log.Error("file truncated with bytes unread, and there is no copy of it", "lost_bytes", e.Lost)
+	default:
+		log.Info("file rotated", "how", string(e.Rotation))
 	}
 }

@@ -83,7 +83,7 @@ func (l *ledger) resume() []tailer.State {
 		out = append(out, tailer.State{
 			ID: id, Stream: e.Stream, Origin: e.Origin, Path: e.Path, Dev: e.Dev, Ino: e.Ino,
 			Head: tailer.Mark(e.Head), Offset: e.Offset, Tail: tailer.Mark(e.Tail),
-			Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found,
+			Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found, Sealed: tailer.Seal(e.Sealed),
 		})
 	}
 	return out
@@ -313,6 +313,7 @@ func (l *ledger) event(e tailer.Event) {
 	}
 	a.entry.ID, a.entry.Stream, a.entry.Path, a.entry.Origin = uint64(id), s.Stream, s.Path, s.Origin
 	a.entry.Dev, a.entry.Ino, a.entry.Rotated, a.entry.Found = s.Dev, s.Ino, s.Rotated, s.Found
+	a.entry.Sealed = checkpoint.Seal(s.Sealed)
 	if s.Seen.After(a.entry.Seen) {
 		a.entry.Seen = s.Seen
 	}

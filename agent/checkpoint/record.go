@@ -33,6 +33,15 @@ type Entry struct {
 	Found    time.Time // when it was found first: the order of the files of one name
 	Parser   []byte    // what its parser has to know at Offset; at most some KiB
 	Ahead    []Sent    // what is known to be in Kafka beyond Offset, in order
+	Sealed   Seal      // of a compressed file that was read to its end
+}
+
+// Seal says where the uncompressed stream of a compressed file ends, as long as
+// the file has that size and time. The zero Seal says nothing.
+type Seal struct {
+	Size    int64     // bytes on disk
+	ModTime time.Time // last change
+	End     int64     // bytes of the stream
 }
 
 // recordType is the first byte of a record. Zero is none, so that a run of
@@ -171,6 +180,12 @@ const (
 	fieldAhead
 )
 
+const (
+	fieldSealedSize protowire.Number = iota + 32
+	fieldSealedTime
+	fieldSealedEnd
+)
+
 // fieldEntry is the number of an entry in a record of type entries, fieldRemoved
 // that of an id in one of type removed.
 const (
@@ -218,6 +233,9 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	if len(e.Ahead) > 0 {
 		text(fieldAhead, string(appendSent(nil, e.Ahead)))
 	}
+	number(fieldSealedSize, uint64(e.Sealed.Size))
+	number(fieldSealedTime, nanos(e.Sealed.ModTime))
+	number(fieldSealedEnd, uint64(e.Sealed.End))
 	return dst
 }
 
@@ -280,6 +298,12 @@ func decodeEntry(b []byte) (Entry, error) {
 
 func (e *Entry) set(n protowire.Number, v uint64, s []byte) (err error) {
 	switch n {
+	case fieldSealedSize:
+		e.Sealed.Size = int64(v)
+	case fieldSealedTime:
+		e.Sealed.ModTime = fromNanos(v)
+	case fieldSealedEnd:
+		e.Sealed.End = int64(v)
 	case fieldID:
 		e.ID = v
 	case fieldStream:

@@ -39,6 +39,7 @@ func TestSavedIsThereAgain(t *testing.T) {
 	}
 	full := entry(1, 10)
 	full.Origin, full.Rotated, full.Gone, full.Found = "/other", true, time.Unix(5, 6).UTC(), time.Unix(7, 8).UTC()
+	full.Sealed = Seal{Size: 11, ModTime: time.Unix(9, 10).UTC(), End: 12}
 	must(t, s.Save([]Entry{full, entry(2, 20), entry(3, 30)}, nil))
 	must(t, s.Save([]Entry{entry(2, 25)}, []uint64{3}))
 	must(t, s.Close())

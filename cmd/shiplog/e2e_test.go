@@ -30,11 +30,12 @@ type e2e struct {
 	t              *testing.T
 	binary, broker string
 	dir, config    string
+	pattern        string // of the logs in dir
 }
 
 func newE2E(t *testing.T, binary, broker string) *e2e {
 	t.Helper()
-	e := &e2e{t: t, binary: binary, broker: broker, dir: t.TempDir()}
+	e := &e2e{t: t, binary: binary, broker: broker, dir: t.TempDir(), pattern: "*.log"}
 	e.config = filepath.Join(e.dir, "shiplog.yaml")
 	e.configure("")
 	return e
@@ -44,7 +45,7 @@ func newE2E(t *testing.T, binary, broker string) *e2e {
 func (e *e2e) configure(more string) {
 	e.t.Helper()
 	text := fmt.Sprintf("application: A\ninputs:\n  - paths: [%q]\nkafka: {brokers: [%q], topic: t%s}\nstate_dir: %q\nadmin: {listen: \"127.0.0.1:0\"}\nshutdown_timeout: 3s\n",
-		filepath.Join(e.dir, "*.log"), e.broker, more, filepath.Join(e.dir, "state"))
+		filepath.Join(e.dir, e.pattern), e.broker, more, filepath.Join(e.dir, "state"))
 	if err := os.WriteFile(e.config, []byte(text), 0o600); err != nil {
 		e.t.Fatal(err)
 	}

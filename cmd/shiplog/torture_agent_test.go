@@ -35,7 +35,7 @@ func buildAgent(t *testing.T) (path string) {
 // agentConfig is what an operator would write.
 var agentConfig = template.Must(template.New("").Parse(`application: {{.Application}}
 inputs:
-  - paths: ["{{.Dir}}/logs/*.log"]
+  - paths: ["{{.Dir}}/logs/*.log", "{{.Dir}}/logs/moved/*.log"]
     format: raw
     rotate_wait: 1s
 kafka:

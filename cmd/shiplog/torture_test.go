@@ -33,8 +33,11 @@ func TestTorture(t *testing.T) {
 	for i, s := range []scenario{
 		{name: "rotate-only", partitions: 1, deletes: true, exact: true, ordered: true},
 		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
-		// Not ordered: of a file that was found just before the kill only the inode
-		// is known, and that can be another generation's by the next start.
+		// The others are not ordered: of a file that was found just before a stop only
+		// the inode is known, and that can be another generation's by the next start;
+		// a file that was moved before it was seen has a name of its own.
+		{name: "gzip", partitions: 1, gzips: true, moves: true, stops: []stop{(*testAgent).terminate}, exact: true},
+		{name: "copytruncate", partitions: 1, copies: true, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}, exact: true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -63,6 +66,9 @@ type scenario struct {
 	partitions int32
 	stops      []stop // how the agent is stopped, at random; none: it is left alone
 	deletes    bool   // files are deleted while the agent reads them
+	moves      bool   // files are moved into another folder that is followed
+	gzips      bool   // rotated files are compressed
+	copies     bool   // files are copied and truncated, and rotated in no other way
 	exact      bool   // nothing may be repeated
 	ordered    bool   // nothing may come in another order than written, in one partition
 }
@@ -112,7 +118,7 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 		}
 	})
 	logs := filepath.Join(dir, "logs")
-	if err := os.Mkdir(logs, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(logs, movedDir), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for k := range tortureWriters {
@@ -120,7 +126,7 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.deletes = s.deletes
+		w.deletes, w.gzips, w.copies, w.moves = s.deletes, s.gzips, s.copies, s.moves
 		r.writers = append(r.writers, w)
 	}
 	r.agent, err = newTestAgent(dir, binary, kafka.addr, r.topic)

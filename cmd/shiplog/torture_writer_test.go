@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -24,14 +25,20 @@ const (
 	truncateFile                      // to nothing, once all of it has arrived; the descriptor stays
 	truncateRegrow                    // the same, and grow past the old size at once
 	deleteHold                        // delete while the agent has it open; write on for a while
+	replaceFile                       // put a new file in its place, while the agent has it open
+	moveAway                          // rename into another folder that the pattern matches
+	copyTruncate                      // copy, then truncate; nothing is written in between
 	rotationKinds
 )
 
 // rotations in the order in which writers use them, each beginning elsewhere.
 // Renames are what log rotators mostly do.
 var rotations = [...]rotation{
-	renameReopen, renameHold, truncateFile, renameHoldCreated, deleteHold, renameReopen, truncateRegrow, renameHold,
+	renameReopen, renameHold, truncateFile, renameHoldCreated, deleteHold, renameReopen, truncateRegrow, renameHold, replaceFile, moveAway,
 }
+
+// movedDir is the folder of files that were moved away.
+const movedDir = "moved"
 
 const (
 	writerTick    = 10 * time.Millisecond
@@ -49,6 +56,7 @@ const (
 type generation struct {
 	path string
 	last int // line
+	gz   bool
 }
 
 // writer is an application that logs to one file and rotates it. It writes
@@ -59,6 +67,9 @@ type writer struct {
 	path    string
 	dated   bool // rotated files get names of their own; else .1, .2 …, shifting
 	deletes bool // may delete a file that the agent has open; not where the agent is stopped
+	moves   bool // may move a file into another folder
+	gzips   bool // compresses rotated files, one rotation later
+	copies  bool // rotates by copyTruncate only
 	rng     *rand.Rand
 	oracle  *oracle
 	asked   chan chan struct{} // for rotations; closed when they are done
@@ -165,6 +176,10 @@ func (w *writer) fileEnd(now time.Time) time.Time {
 
 // begin begins a rotation; step ends those that take time.
 func (w *writer) begin(how rotation, now time.Time) error {
+	if w.copies {
+		w.count[copyTruncate]++
+		return w.copyTruncate()
+	}
 	switch how {
 	case truncateFile, truncateRegrow:
 		w.quiet, w.regrow, w.until = true, how == truncateRegrow, now.Add(maxQuiet)
@@ -177,6 +192,24 @@ func (w *writer) begin(how rotation, now time.Time) error {
 			return os.Remove(w.path)
 		}
 		how = renameReopen
+	case replaceFile:
+		if w.deletes && w.oracle.arrived(w.k, w.first) {
+			w.count[how]++
+			return w.replace()
+		}
+		how = renameReopen
+	case moveAway:
+		if !w.moves {
+			how = renameReopen
+			break
+		}
+		w.count[how]++
+		w.files++
+		moved := filepath.Join(filepath.Dir(w.path), movedDir, fmt.Sprintf("app%d.%06d.log", w.k, w.files))
+		if err := errors.Join(w.flush(), os.Rename(w.path, moved), w.file.Close()); err != nil {
+			return err
+		}
+		return w.open()
 	}
 	w.count[how]++
 	if how == renameReopen {
@@ -205,27 +238,120 @@ func (w *writer) hold(now time.Time) {
 
 // rename gives the file a name that no pattern matches.
 func (w *writer) rename() error {
+	name, err := w.shift()
+	if err != nil {
+		return err
+	}
+	return os.Rename(w.path, name)
+}
+
+// copyTruncate rotates as logrotate does for applications that cannot reopen
+// their file.
+func (w *writer) copyTruncate() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	name, err := w.shift()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(w.path)
+	if err == nil {
+		err = os.WriteFile(name, text, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	w.first = w.written + 1
+	return w.file.Truncate(0)
+}
+
+// replace puts a new file in the place of the one that is written to.
+func (w *writer) replace() error {
+	old, fresh := w.file, w.path+".new"
+	if err := w.flush(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w.file, w.first = f, w.written+1
+	return errors.Join(os.Rename(fresh, w.path), old.Close())
+}
+
+// shift makes room for one more generation, compresses the one before it,
+// removes old ones that have arrived, and returns the new one's name.
+func (w *writer) shift() (name string, err error) {
 	for len(w.old) > keptRotations && w.oracle.allArrived(w.k, w.old[0].last) {
 		if err := os.Remove(w.old[0].path); err != nil {
-			return err
+			return "", err
 		}
 		w.old = w.old[1:]
 	}
 	w.files++
-	name := w.path + ".1"
+	name = w.path + ".1"
 	if w.dated {
 		name = fmt.Sprintf("%s-20261124.%06d", w.path, w.files)
 	} else {
 		for i := range w.old {
 			shifted := fmt.Sprintf("%s.%d", w.path, len(w.old)-i+1)
+			if w.old[i].gz {
+				shifted += ".gz"
+			}
 			if err := os.Rename(w.old[i].path, shifted); err != nil {
-				return err
+				return "", err
 			}
 			w.old[i].path = shifted
 		}
 	}
-	w.old = append(w.old, generation{name, w.written})
-	return os.Rename(w.path, name)
+	if n := len(w.old); n > 0 && w.gzips {
+		if err := w.old[n-1].compress(); err != nil {
+			return "", err
+		}
+	}
+	w.old = append(w.old, generation{path: name, last: w.written})
+	return name, nil
+}
+
+// compress does as gzip does.
+func (g *generation) compress() error {
+	fi, err := os.Stat(g.path)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(g.path)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(g.path+".gz", os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	z := gzip.NewWriter(f)
+	_, err = z.Write(text)
+	if err = errors.Join(err, z.Close(), f.Close(), os.Chtimes(f.Name(), time.Time{}, fi.ModTime()), os.Remove(g.path)); err != nil {
+		return err
+	}
+	g.path, g.gz = f.Name(), true
+	return nil
+}
+
+// text returns the lines of the generation.
+func (g *generation) text() ([]byte, error) {
+	f, err := os.Open(g.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if !g.gz {
+		return io.ReadAll(f)
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 // reopen ends the file that was rotated and begins the next.
@@ -313,12 +439,13 @@ func (w *writer) put(n int) error {
 
 // What a writer leaves behind are its lines in order, each once, over all files.
 func TestWriterFiles(t *testing.T) {
-	for k := range 2 { // both ways of naming
+	for k := range 4 { // both ways of naming, and copies
 		dir := t.TempDir()
-		w, err := newWriter(k, dir, 1, newOracle(2)) // nothing arrives: nothing is truncated or removed
+		w, err := newWriter(k, dir, 1, newOracle(4)) // nothing arrives: nothing is truncated or removed
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.copies, w.gzips = k > 1, true
 		now := time.Now()
 		for i := range 1000 {
 			if err := w.step(now.Add(time.Duration(i) * writerTick)); err != nil {
@@ -333,7 +460,7 @@ func TestWriterFiles(t *testing.T) {
 		}
 		var all []byte
 		for _, g := range append(slices.Clone(w.old), generation{path: w.path}) {
-			b, err := os.ReadFile(g.path)
+			b, err := g.text()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -357,13 +484,17 @@ func TestWriterFiles(t *testing.T) {
 // A writer whose lines arrive at once rotates in each of the ways.
 func TestWriterUsesEachRotation(t *testing.T) {
 	o := newOracle(1)
-	w, err := newWriter(0, t.TempDir(), 1, o)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, movedDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWriter(0, dir, 1, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.deletes = true
+	w.deletes, w.moves = true, true
 	now := time.Now()
-	for i := range 1500 {
+	for i := range 2500 {
 		if err := w.step(now.Add(time.Duration(i) * writerTick)); err != nil {
 			t.Fatal(err)
 		}
@@ -375,7 +506,7 @@ func TestWriterUsesEachRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for how, n := range w.count {
-		if n == 0 {
+		if n == 0 && rotation(how) != copyTruncate {
 			t.Errorf("no rotation of kind %d in %v", how, w.count)
 		}
 	}

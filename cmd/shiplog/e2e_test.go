@@ -213,7 +213,7 @@ func testSecondSignal(t *testing.T, e *e2e) {
 	e.configure("")
 	e.append("a.log", "{\"message\":\"one\"}\n") // complete: it is not waited for
 	p, said := e.background("run", "--config", e.config)
-	e.wait("the file", func() bool { return strings.Contains(said(), "file found") })
+	e.wait("a line to be on its way", func() bool { return strings.Contains(said(), "no broker of") })
 	for _, until := range []string{"stopping", ""} {
 		if err := signal(p.PID(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)

@@ -67,6 +67,9 @@ type Block struct {
 	Head    Mark // of the file's beginning, as far as it was known when the block was read
 	Seen    int64
 	Invalid int // how often bytes of the entries were no text in their encoding, and became U+FFFD; not counted in UTF-8
+	// Epoch grows with each Rewind of the file: a block of an older one says
+	// nothing about what is handed over after it.
+	Epoch uint32
 	// Volatile says that the source has no past to return to (a named pipe):
 	// there is nothing to checkpoint.
 	Volatile bool

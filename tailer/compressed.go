@@ -247,6 +247,8 @@ func (p *packedFile) hold(at int64) {
 
 // look unpacks enough for a block, and begins anew if the file has changed
 // since the stream came to an end.
+func (p *packedFile) disk() *os.File { return p.file }
+
 func (p *packedFile) look() (look, error) {
 	fi, err := p.file.Stat()
 	if err != nil {

@@ -112,6 +112,7 @@ type scan struct {
 // finder looks for files. It is used by one goroutine at a time.
 type finder struct {
 	matcher *matcher
+	pins    string           // Options.PinDir
 	watch   func(dir string) // called before a folder is listed
 	known   map[string]bool  // folders that were listed before
 }
@@ -199,6 +200,9 @@ func (f *finder) folders(dir string) []string {
 
 // list adds what lies in dir to s and returns the folders in it.
 func (f *finder) list(dir string, s *scan) (below []string) {
+	if dir == f.pins {
+		return nil // pins are looked for by id, and are nobody's new files
+	}
 	f.watch(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -135,6 +135,13 @@
 //   - The successor is rotated in its turn, within the entry: the entry ends with
 //     it. It is carried once.
 //
+// # Requests
+//
+// Rewind, Drop and Descriptor are messages to the owner, who carries them out
+// between two turns of the file. Blocks of before a rewind are told apart from
+// those after it by Block.Epoch. A file that is missed is looked for in
+// Options.PinDir too, by its id.
+//
 // # What is assumed
 //
 // What was read of a file does not change, except by truncation or by a new

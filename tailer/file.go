@@ -35,6 +35,7 @@ type file struct {
 	how                Rotation  // how it lost its name, as told last
 	nextSeek           time.Time // for what took its name after it
 	seekRest           time.Duration
+	requests           []request  // what was asked for while the file had its turn
 	noted              *candidate // what a scan found while the file had its turn
 	lostName           bool       // a scan missed its name while it had its turn
 

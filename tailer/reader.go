@@ -301,7 +301,7 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 		return false
 	}
 	b.File, b.Stream, b.Input = s.id, s.stream, s.input
-	b.Origin, b.Path, b.Head, b.Seen = s.origin, s.path, s.head, s.seen
+	b.Origin, b.Path, b.Head, b.Seen, b.Epoch = s.origin, s.path, s.head, s.seen, s.epoch
 	b.Start, b.End = s.off, end
 	b.end = markOf(before[max(0, len(before)-tailMax):])
 	for i := range b.Entries {

@@ -165,10 +165,14 @@ func (r *rig) event(e Event) {
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
 	switch e.Kind {
-	case Forgotten, Replaced:
-		if e.Kind == Forgotten {
+	case Forgotten, Replaced, Dropped:
+		if e.Kind != Replaced {
 			delete(r.states, e.File.ID)
 		}
+	case Rewound:
+		s := r.states[e.File.ID]
+		s.Offset, s.Tail = e.File.Offset, e.File.Tail
+		r.states[e.File.ID] = s
 	default:
 		s, known := r.states[e.File.ID]
 		if !known {

@@ -124,6 +124,9 @@ func (f *finder) look(lost []missing) []found {
 		if r.place, r.undecided = l.among(ss, taken); r.path != "" {
 			taken[r.key] = true
 			at[l.id] = r.place
+		} else if r.place = f.pinned(l); r.path != "" {
+			r.undecided = false
+			taken[r.key] = true
 		} else if l.truncated {
 			if r.short = l.shortCopy(ss, taken); r.short != nil {
 				taken[r.short.key] = true

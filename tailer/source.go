@@ -41,7 +41,8 @@ type source struct {
 	tailMark Mark   // the same as the checkpoint knows it, until tail is loaded
 	trail    []waymark
 	proved   time.Time
-	fromEnd  bool // begin at the end of what is there; not yet done
+	epoch    uint32 // how often it was set back
+	fromEnd  bool   // begin at the end of what is there; not yet done
 	seen     int64
 
 	gathering gathering

@@ -32,6 +32,10 @@ const (
 	Vanished EventKind = "vanished"
 	// Forgotten: the file was deleted, read to its end, and cannot come back.
 	Forgotten EventKind = "forgotten"
+	// Rewound: the file was set back to the State's offset, by Rewind.
+	Rewound EventKind = "rewound"
+	// Dropped: the file was taken out of the books, by Drop.
+	Dropped EventKind = "dropped"
 	// Unreadable and Readable: the file cannot be read, for the reason Err, and
 	// can again.
 	Unreadable EventKind = "unreadable"
@@ -69,6 +73,8 @@ type Event struct {
 	// Of HowRotated:
 	Rotation Rotation
 	From, To time.Time
+	// Epoch is that of the blocks that come after a Rewound.
+	Epoch uint32
 }
 
 // Status is how one file stands.
@@ -87,6 +93,10 @@ type Status struct {
 	CutLines int64     // lines cut to the limit
 	Encoding string    // what it is encoded in, "" as long as that is not known
 	Invalid  int64     // how often bytes were no text in that encoding, and became U+FFFD; not counted in UTF-8
+	Rotated  bool      // its name is another's now, or nobody's
+	Here     bool      // it is known where it lies
+	Dev, Ino uint64    // as in State
+	Found    time.Time // when it was found first
 }
 
 // statusBoard is what others see of the tailer: written by its owner once a
@@ -133,7 +143,7 @@ func (t *Tailer) post(f *file) {
 	s := Status{
 		ID: f.src.id, Input: f.src.input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
-		Invalid: f.invalid,
+		Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
 	}
 	if d := f.src.gathering.decoder; d != nil {
 		s.Encoding = d.name
@@ -173,7 +183,7 @@ func (t *Tailer) postErrors(errs map[string]string) {
 
 // tell reports an event of f. Only between turns.
 func (t *Tailer) tell(kind EventKind, f *file, lost int64, err error) {
-	t.o.OnEvent(Event{Kind: kind, File: f.state(), Lost: lost, Err: err})
+	t.o.OnEvent(Event{Kind: kind, File: f.state(), Lost: lost, Epoch: f.src.epoch, Err: err})
 }
 
 // tellHow reports how f was rotated, unless that is what was told last.

@@ -92,6 +92,9 @@ type Options struct {
 	// first block of the successor, and has Entry.Carry, whose range the Handler
 	// has to settle with it. Otherwise it is two entries.
 	Carry bool
+	// PinDir is a folder in which a missing file is looked for by its id as
+	// name, beside its own folder; no pattern finds anything in it. "": none.
+	PinDir string
 	// Admit is asked before each turn whether the stream may be read on; nil
 	// means always. It must not block.
 	Admit func(stream uint64) bool
@@ -193,6 +196,8 @@ type Tailer struct {
 	looks    chan lookRequest
 	lookDone chan lookReply
 	nudged   chan struct{}
+	requests chan request
+	stopped  chan struct{} // closed when Run has ended
 
 	status statusBoard
 }
@@ -235,6 +240,7 @@ func New(o Options) (*Tailer, error) {
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan lookRequest, 1), lookDone: make(chan lookReply, 1), nudged: make(chan struct{}, 1),
+		requests: make(chan request), stopped: make(chan struct{}),
 	}
 	t.status.init()
 	for i := range o.Inputs {
@@ -262,6 +268,7 @@ func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 		wg.Go(func() { t.work(ctx) })
 	}
 	wg.Go(func() { t.find() })
+	defer close(t.stopped)
 	defer func() { // no worker or finder is left behind, and no descriptor
 		cancel()
 		close(t.jobs)
@@ -297,7 +304,7 @@ func (t *Tailer) work(ctx context.Context) {
 
 // find answers the questions that list folders, which can take long.
 func (t *Tailer) find() {
-	f := &finder{matcher: t.matcher, watch: t.waker.watch, known: map[string]bool{}}
+	f := &finder{matcher: t.matcher, pins: t.o.PinDir, watch: t.waker.watch, known: map[string]bool{}}
 	scans, looks := t.scans, t.looks
 	for scans != nil || looks != nil {
 		select {
@@ -350,6 +357,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 				return endOf(ctx, r.err)
 			}
 			t.turned(r)
+			t.carryOut(r.f)
 		case s := <-t.scanDone:
 			t.scanning = false
 			t.scanNotBefore = time.Now().Add(min(scanRest*time.Since(t.scanStarted), t.o.RescanInterval))
@@ -360,6 +368,8 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.judged(r.judged)
 		case e := <-t.waker.events():
 			t.event(e)
+		case r := <-t.requests:
+			t.requested(r)
 		case <-t.nudged:
 			t.retryHeld()
 		case err := <-t.waker.errors():

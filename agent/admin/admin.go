@@ -23,6 +23,7 @@ type Source struct {
 	Health func() []string
 	// Status returns what /status shows, as JSON.
 	Status func() any
+	Changes
 }
 
 const (
@@ -120,6 +121,7 @@ func Handler(s Source) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(append(body, '\n')) //nolint:errcheck // the client has gone
 	})
+	s.add(mux)
 	return localOnly(mux)
 }
 

@@ -24,6 +24,7 @@ type Config struct {
 	ReadbackTimeout    time.Duration // how long own records are looked for after a crash; 0: not at all
 	RescanInterval     time.Duration // how often folders are listed
 	MaxOpenFiles       int           // descriptors of log files
+	Pins               Pins
 	Admin              Admin
 	Log                Log
 	// Warnings are legal but risky choices, each as file:line:column: text.
@@ -52,6 +53,7 @@ type Input struct {
 	MaxLineBytes      int64
 	RotateWait        time.Duration
 	FlushPartialAfter time.Duration // 0: never
+	Pin               bool          // rotated files are kept until they are acknowledged
 	Topic             string        // overrides Kafka.Topic; "" otherwise
 	Transforms        []Transform
 	// At is where the pattern stands, else the input, for errors that only making
@@ -99,6 +101,11 @@ type SASL struct {
 	PasswordFile string
 }
 
+// Pins says how rotated files are kept for inputs with pin.
+type Pins struct {
+	Quota int64 // bytes that all of them together may hold
+}
+
 // Admin is the HTTP server for health and status.
 type Admin struct {
 	Listen string // loopback host:port, unix:///path, or "" for none
@@ -143,6 +150,7 @@ func Default() Config {
 		ReadbackTimeout:    30 * time.Second,
 		RescanInterval:     time.Second,
 		MaxOpenFiles:       1024,
+		Pins:               Pins{Quota: 1 << 30},
 		Admin:              Admin{Listen: "127.0.0.1:9600"},
 		Log:                Log{Level: slog.LevelInfo, Format: "text"},
 	}

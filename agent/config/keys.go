@@ -28,6 +28,9 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		{"readback_timeout", d.duration(&c.ReadbackTimeout, 0, time.Hour)},
 		{"rescan_interval", d.duration(&c.RescanInterval, 10*time.Millisecond, time.Hour)},
 		{"max_open_files", d.number(&c.MaxOpenFiles, 8, 1<<20)},
+		{"pins", func(n *yaml.Node, path string) {
+			d.mapping(n, path, []key{{"quota", d.size(&c.Pins.Quota, 0, math.MaxInt64)}})
+		}},
 		{"admin", func(n *yaml.Node, path string) {
 			d.mapping(n, path, []key{{"listen", d.listen(&c.Admin.Listen)}})
 		}},
@@ -74,7 +77,7 @@ func (d *decoder) inputKeys(n *yaml.Node, path string, in *Input) {
 		{"max_line_bytes", d.size(&in.MaxLineBytes, 64, 1<<30)},
 		{"rotate_wait", d.duration(&in.RotateWait, 0, time.Hour)},
 		{"flush_partial_after", d.duration(&in.FlushPartialAfter, 0, 24*time.Hour)},
-		{"pin", d.pin},
+		{"pin", d.boolean(&in.Pin)},
 		{"topic", d.topic(&in.Topic)},
 		{"transforms", d.transforms(&in.Transforms)},
 	})

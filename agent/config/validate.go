@@ -125,13 +125,6 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 	}
 }
 
-func (d *decoder) pin(n *yaml.Node, path string) {
-	pin := false
-	if d.boolean(&pin)(n, path); pin {
-		d.fail(n, path, "pinning rotated files is not available in this version; write false, or leave it out")
-	}
-}
-
 // listen takes an address that only this host can reach.
 func (d *decoder) listen(to *string) setter {
 	return func(n *yaml.Node, path string) {

@@ -14,7 +14,18 @@
 // everything that was read has been acknowledged. What was not is read again
 // at the next start.
 //
+// # Pins
+//
+// Where an input says pin, a rotated file that is not acknowledged to its end
+// has a hard link, or a copy of the rest of it, under state_dir/pins. It goes
+// when a save of the checkpoint that began after the last acknowledgement has
+// ended. The checkpoint may be lost: a pin is described beside it, and its file
+// is then read from where it was when it was pinned.
+//
 // # What moves the checkpoint
+//
+// A user can set a file back, or have it forgotten; what is in flight then
+// counts no more. Apart from that:
 //
 // Only [ledger.settled], for ranges whose records Kafka has acknowledged, that
 // are in the dead letter file, or that hold nothing to ship.
@@ -80,12 +91,14 @@ type Agent struct {
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
 	pipeline *pipeline
+	pins     *pinner
 	kick     chan struct{} // asks the saver to save now
 	counts   counts
 
 	damaged   []string
 	saveFault atomic.Pointer[string]
 	waiting   atomic.Pointer[string] // what keeps the reading back from beginning
+	saves     atomic.Int64           // of the checkpoint, that went well
 	adminAddr atomic.Pointer[string]
 }
 
@@ -206,11 +219,17 @@ func (a *Agent) build() error {
 	if err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
+	wanted := make([]bool, len(a.c.Inputs))
+	for i := range a.c.Inputs {
+		wanted[i] = a.c.Inputs[i].Pin
+	}
+	a.pins = newPinner(a.c.StateDir, a.c.Pins.Quota, wanted, a.ledger, a.log)
+	a.pins.sayUnasked(to.Inputs)
 	to.Once, to.Resume, to.Admit, to.OnEvent = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent
 	if a.tailer, err = tailer.New(to); err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
-	pipe.nudge = a.tailer.Nudge
+	pipe.nudge, a.pins.tailer = a.tailer.Nudge, a.tailer
 	a.pipeline = pipe
 	return nil
 }
@@ -221,6 +240,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopBackground()
 	var saver, server, starter sync.WaitGroup
 	saver.Go(func() { a.save(background) })
+	saver.Go(func() { a.pins.run(background, a.c.CheckpointInterval, a.saves.Load) })
 	serving, stopServing := context.WithCancel(background)
 	server.Go(func() { a.serve(serving) })
 	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
@@ -301,6 +321,9 @@ func (a *Agent) saveChanges() error {
 
 func (a *Agent) saveOnce() {
 	err := a.saveChanges()
+	if err == nil {
+		a.saves.Add(1)
+	}
 	was := a.saveFault.Load()
 	switch {
 	case err != nil:
@@ -335,7 +358,10 @@ func (a *Agent) serve(ctx context.Context) {
 			if a.o.Listening != nil {
 				a.o.Listening(l.Addr())
 			}
-			err = admin.Serve(ctx, l, admin.Source{Health: a.Problems, Status: func() any { return a.Status() }}, a.log)
+			err = admin.Serve(ctx, l, a.source(l.Addr()), a.log)
+			if rerr := admin.RemoveAccess(a.c.StateDir); rerr != nil {
+				a.log.Debug("admin access", "error", rerr)
+			}
 		}
 		if err != nil && !said {
 			said = true
@@ -348,6 +374,20 @@ func (a *Agent) serve(ctx context.Context) {
 	}
 }
 
+// source returns what the admin server shows and does.
+func (a *Agent) source(addr net.Addr) admin.Source {
+	token := admin.NewToken()
+	if err := admin.NewAccess(addr, token).Write(a.c.StateDir); err != nil {
+		a.log.Warn("shiplog state and shiplog why cannot call this agent", "error", err)
+	}
+	return admin.Source{Health: a.Problems, Status: func() any { return a.Status() }, Changes: admin.Changes{
+		Token:  token,
+		Why:    func(_ context.Context, file string) (any, error) { return a.Why(file) },
+		Rewind: func(ctx context.Context, q admin.RewindRequest) (any, error) { return a.rewind(ctx, q) },
+		Forget: func(ctx context.Context, q admin.FileRequest) (any, error) { return a.forgetFile(ctx, q) },
+	}}
+}
+
 // fileEvent notes in ledger and log what happened to a file.
 func (a *Agent) fileEvent(e tailer.Event) {
 	if e.Kind == tailer.Found && e.File.Offset > 0 {
@@ -358,6 +398,9 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		// Else a crash in the next second, and a rotation before the restart,
 		// would leave nothing that tells of this file.
 		a.saveSoon()
+	}
+	if e.Kind == tailer.Rotated || e.Kind == tailer.Moved {
+		a.pins.soon()
 	}
 	log := a.log.With("path", e.File.Path, "file", e.File.ID.String())
 	switch e.Kind {
@@ -388,6 +431,13 @@ func (a *Agent) fileEvent(e tailer.Event) {
 	case tailer.Forgotten:
 		a.pipeline.forget(e.File.ID)
 		log.Info("deleted file finished", "bytes", e.File.Offset)
+	case tailer.Rewound:
+		a.pipeline.forget(e.File.ID) // what its parser knew
+		a.saveSoon()
+		log.Info("file set back, as asked: what follows is sent again", "to", e.File.Offset)
+	case tailer.Dropped:
+		a.pipeline.forget(e.File.ID)
+		log.Info("file forgotten, as asked", "acknowledged_bytes", e.File.Offset)
 	case tailer.Unreadable:
 		log.Warn("file cannot be read; it is tried again", "error", e.Err)
 	case tailer.Readable:

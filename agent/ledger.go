@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -43,7 +44,9 @@ type account struct {
 	saved     bool            // an entry of it is on disk, or could not be written
 	// sent is what earlier runs are known to have sent beyond the prefix, in
 	// order. It is replaced, never changed.
-	sent []checkpoint.Sent
+	sent    []checkpoint.Sent
+	rewound uint32 // Block.Epoch of those that count: what was read before a rewind does not
+	dropped bool   // nothing of it counts any more
 }
 
 // handedBlock is a block on its way, or acknowledged before its predecessors.
@@ -98,6 +101,9 @@ func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.account(b)
+	if a.stale(b) {
+		return true
+	}
 	a.read = b.End
 	if c := carried(b, b.End); c != nil && l.files[c.File] != nil {
 		l.files[c.File].read = c.End
@@ -155,6 +161,10 @@ func (l *ledger) finished(changed []checkpoint.Entry) {
 	close(l.over)
 	l.over = make(chan struct{})
 }
+
+// stale reports whether b was read before the file was set back, or forgotten:
+// what became of it says nothing about what is to be read now.
+func (a *account) stale(b *tailer.Block) bool { return a.dropped || b.Epoch != a.rewound }
 
 // account returns the account of the block's file. Found comes before the first
 // block, so that it is there.
@@ -224,7 +234,9 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool)
 	at := proof{head: checkpoint.Mark(b.Head), tail: checkpoint.Mark(b.Tail(end)), seen: time.Unix(0, b.Seen), parser: parser}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.account(b)
+	if l.account(b).stale(b) {
+		return false
+	}
 	if c := carried(b, end); c != nil && l.files[c.File] != nil {
 		l.settle(c.File, c.Start, c.End, proof{head: checkpoint.Mark(c.Head), tail: checkpoint.Mark(c.Tail), seen: time.Unix(0, c.Seen)})
 	}
@@ -235,6 +247,9 @@ func (l *ledger) settled(b *tailer.Block, end int64, parser []byte) (ahead bool)
 // end is at.
 func (l *ledger) settle(id tailer.FileID, start, end int64, at proof) (ahead bool) {
 	a, parser := l.files[id], at.parser
+	if a.dropped { // in between: what went on from it into its successor
+		return false
+	}
 	if !a.prefix.Ack(start, end) {
 		if end > a.prefix.End() {
 			if a.ends == nil {
@@ -327,11 +342,58 @@ func (l *ledger) event(e tailer.Event) {
 		a.entry.Gone = l.now()
 	case tailer.Forgotten:
 		a.forgotten = true
+	case tailer.Rewound:
+		a.rewind(s.Offset, checkpoint.Mark(s.Tail), e.Epoch)
+	case tailer.Dropped:
+		l.drop(id, a)
+		return
 	default:
 		a.entry.Gone = time.Time{}
 	}
 	l.dirty[id] = true
 	l.dropForgotten(id, a)
+}
+
+// rewind sets the account back. The parser's state stays, except at the
+// beginning: it is that of a later line, which is the best that is known.
+func (a *account) rewind(offset int64, tail checkpoint.Mark, epoch uint32) {
+	a.letGo()
+	a.prefix, a.read, a.rewound = checkpoint.NewPrefix(offset), offset, epoch
+	a.entry.Offset, a.entry.Tail = offset, tail
+	if offset == 0 {
+		a.entry.Parser = nil
+	}
+}
+
+// letGo forgets what is in flight: it counts no more.
+func (a *account) letGo() {
+	for _, h := range a.handed {
+		h.epoch.open--
+	}
+	a.handed, a.ends = nil, nil
+}
+
+// drop removes a file at the user's wish. Its account stays until the end of
+// the run: what is in flight of it must find one that does not count.
+func (l *ledger) drop(id tailer.FileID, a *account) {
+	a.letGo()
+	a.dropped, a.sent = true, nil
+	delete(l.dirty, id)
+	l.removed = append(l.removed, uint64(id))
+}
+
+// entries returns what is remembered of each file, sorted by ID.
+func (l *ledger) entries() []checkpoint.Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]checkpoint.Entry, 0, len(l.files))
+	for _, a := range l.files {
+		if !a.dropped {
+			out = append(out, a.entry)
+		}
+	}
+	slices.SortFunc(out, func(a, b checkpoint.Entry) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // dropForgotten removes a file that cannot come back, once all of it has been
@@ -396,6 +458,9 @@ func (l *ledger) progress() map[tailer.FileID]progress {
 	defer l.mu.Unlock()
 	out := make(map[tailer.FileID]progress, len(l.files))
 	for id, a := range l.files {
+		if a.dropped {
+			continue
+		}
 		out[id] = progress{a.prefix.End(), a.lastAck}
 	}
 	return out

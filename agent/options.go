@@ -24,15 +24,22 @@ const deadLetterName = "dead-letters.jsonl"
 
 // tailerOptions says to the tailer what the configuration says.
 func tailerOptions(c *config.Config, log *slog.Logger) (tailer.Options, error) {
-	o := tailer.Options{RescanInterval: c.RescanInterval, MaxOpenFiles: openFiles(c.MaxOpenFiles, log), Carry: true, Log: log}
+	inputs, err := tailerInputs(c)
+	return tailer.Options{
+		Inputs: inputs, RescanInterval: c.RescanInterval, MaxOpenFiles: openFiles(c.MaxOpenFiles, log), PinDir: pinDir(c.StateDir), Carry: true, Log: log,
+	}, err
+}
+
+// tailerInputs says to the tailer what the inputs of the configuration say.
+func tailerInputs(c *config.Config) (out []tailer.Input, err error) {
 	for i := range c.Inputs {
 		in, err := TailerInput(&c.Inputs[i])
 		if err != nil {
-			return o, err
+			return nil, err
 		}
-		o.Inputs = append(o.Inputs, in)
+		out = append(out, in)
 	}
-	return o, nil
+	return out, nil
 }
 
 // producerOptions says to the producer what the configuration says.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"shiplog/tailer"
@@ -21,6 +22,9 @@ type Status struct {
 	Files    []FileState `json:"files"`
 	Skipped  []Skipped   `json:"skipped"` // paths that were asked for and cannot be looked at
 	Kafka    KafkaState  `json:"kafka"`
+	Pins     PinState    `json:"pins"`
+	PID      int         `json:"pid"`
+	StateDir string      `json:"state_dir"`
 	Totals   Totals      `json:"totals"`
 	Damaged  []string    `json:"damaged_state"` // what was found damaged in state_dir at the start
 }
@@ -39,11 +43,21 @@ type FileState struct {
 	Lag          int64     `json:"lag"` // size less acknowledged
 	Open         bool      `json:"open"`
 	Deleted      bool      `json:"deleted,omitempty"`
+	Pinned       bool      `json:"pinned,omitempty"`
 	CutLines     int64     `json:"cut_lines,omitempty"`
 	Encoding     string    `json:"encoding,omitempty"`      // as recognised, or as configured
 	InvalidBytes int64     `json:"invalid_bytes,omitempty"` // how often bytes were no text in it, and became U+FFFD; not counted in UTF-8
 	LastRead     time.Time `json:"last_read,omitzero"`
 	LastAck      time.Time `json:"last_ack,omitzero"`
+}
+
+// PinState is how the pins of rotated files stand.
+type PinState struct {
+	Files    int   `json:"files"`
+	Bytes    int64 `json:"bytes"` // that they hold
+	Quota    int64 `json:"quota"`
+	Unpinned int   `json:"unpinned"` // rotated files that should be pinned and are not
+	Refused  int64 `json:"refused"`  // files that were not pinned at first, since the start
 }
 
 // Skipped is a path without a file behind it that could be read.
@@ -110,7 +124,7 @@ func (a *Agent) Status() Status {
 	problems := a.Problems()
 	s := Status{
 		Version: StatusVersion, Started: a.started, Healthy: len(problems) == 0, Problems: problems,
-		Files: []FileState{}, Skipped: []Skipped{}, Kafka: a.kafkaState(), Damaged: append([]string{}, a.damaged...),
+		Files: []FileState{}, Skipped: []Skipped{}, Kafka: a.kafkaState(), Pins: a.pins.status(), PID: os.Getpid(), StateDir: a.c.StateDir, Damaged: append([]string{}, a.damaged...),
 		Totals: Totals{
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
@@ -134,7 +148,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 	s := FileState{
 		ID: f.ID.String(), Input: a.c.Inputs[f.Input].Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
-		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, CutLines: f.CutLines,
+		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, Pinned: a.pins.has(f.ID), CutLines: f.CutLines,
 		Encoding: f.Encoding, InvalidBytes: f.Invalid,
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}
@@ -176,5 +190,5 @@ func (a *Agent) Problems() []string {
 	for path, reason := range a.tailer.Unreadable() {
 		out = append(out, fmt.Sprintf("%s cannot be looked at: %s", path, reason))
 	}
-	return out
+	return append(out, a.pins.problems()...)
 }

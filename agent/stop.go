@@ -34,7 +34,11 @@ func (a *Agent) close(begun, drained bool) error {
 	if !drained {
 		a.ledger.giveUp()
 	}
-	err := errors.Join(a.saveChanges(), a.skips.Close())
+	err := a.saveChanges()
+	if err == nil {
+		a.pins.look(context.Background(), everSaved)
+	}
+	err = errors.Join(err, a.skips.Close())
 	switch {
 	case !begun:
 		return errors.Join(err, a.store.Release())

@@ -132,6 +132,7 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 	t.enterStream(f)
 	t.liveLast(f.src.stream)
 	t.tell(Resumed, f, 0, nil)
+	t.post(f) // its first turn may take long: nothing is sent before the agent is ready
 }
 
 // missNames displaces the files whose names lead nowhere, or to another file.

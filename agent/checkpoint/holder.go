@@ -8,8 +8,8 @@ import (
 )
 
 // Holder reports whether a process uses the state directory, and which; pid is
-// 0 where that is not known. It takes the lock for an instant, in which nobody
-// else can: ask a running agent first.
+// 0 where that is not known. As InUse, it takes the lock for an instant, in
+// which nobody else can: ask a running agent first.
 func Holder(dir string) (pid int, held bool, err error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -352,48 +351,6 @@ func (l *ledger) event(e tailer.Event) {
 	}
 	l.dirty[id] = true
 	l.dropForgotten(id, a)
-}
-
-// rewind sets the account back. The parser's state stays, except at the
-// beginning: it is that of a later line, which is the best that is known.
-func (a *account) rewind(offset int64, tail checkpoint.Mark, epoch uint32) {
-	a.letGo()
-	a.prefix, a.read, a.rewound = checkpoint.NewPrefix(offset), offset, epoch
-	a.entry.Offset, a.entry.Tail = offset, tail
-	if offset == 0 {
-		a.entry.Parser = nil
-	}
-}
-
-// letGo forgets what is in flight: it counts no more.
-func (a *account) letGo() {
-	for _, h := range a.handed {
-		h.epoch.open--
-	}
-	a.handed, a.ends = nil, nil
-}
-
-// drop removes a file at the user's wish. Its account stays until the end of
-// the run: what is in flight of it must find one that does not count.
-func (l *ledger) drop(id tailer.FileID, a *account) {
-	a.letGo()
-	a.dropped, a.sent = true, nil
-	delete(l.dirty, id)
-	l.removed = append(l.removed, uint64(id))
-}
-
-// entries returns what is remembered of each file, sorted by ID.
-func (l *ledger) entries() []checkpoint.Entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([]checkpoint.Entry, 0, len(l.files))
-	for _, a := range l.files {
-		if !a.dropped {
-			out = append(out, a.entry)
-		}
-	}
-	slices.SortFunc(out, func(a, b checkpoint.Entry) int { return cmp.Compare(a.ID, b.ID) })
-	return out
 }
 
 // dropForgotten removes a file that cannot come back, once all of it has been

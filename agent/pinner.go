@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"shiplog/agent/checkpoint"
 	"shiplog/tailer"
 )
 
@@ -328,36 +327,4 @@ func (p *pinner) renew(id uint64, offset int64) error {
 	_, err := p.forget(id)
 	p.soon()
 	return err
-}
-
-// entry returns what is remembered of a file.
-func (l *ledger) entry(id tailer.FileID) (checkpoint.Entry, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a := l.files[id]
-	if a == nil || a.dropped {
-		return checkpoint.Entry{}, false
-	}
-	return a.entry, true
-}
-
-// adopt takes up a pinned file that the checkpoint does not know, and reports
-// whether that is so. The pin of one that it knows may tell of a later
-// acknowledgement than was saved before a crash; where it is a copy, what lies
-// before is not in it, so that this counts.
-func (l *ledger) adopt(e checkpoint.Entry, copied bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	id := tailer.FileID(e.ID)
-	if a := l.files[id]; a != nil {
-		if copied && e.Offset > a.prefix.End() {
-			a.entry.Offset, a.entry.Head, a.entry.Tail, a.entry.Parser = e.Offset, e.Head, e.Tail, e.Parser
-			a.prefix, a.read = checkpoint.NewPrefix(e.Offset), e.Offset
-			l.dirty[id] = true
-		}
-		return false
-	}
-	l.files[id] = &account{entry: e, prefix: checkpoint.NewPrefix(e.Offset), read: e.Offset}
-	l.dirty[id] = true
-	return true
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"shiplog/agent"
 	"shiplog/agent/envelope"
 	"shiplog/shipper/kafkatest"
 	"shiplog/shipper/kafkatest/child"
@@ -213,7 +214,10 @@ func testSecondSignal(t *testing.T, e *e2e) {
 	e.configure("")
 	e.append("a.log", "{\"message\":\"one\"}\n") // complete: it is not waited for
 	p, said := e.background("run", "--config", e.config)
-	e.wait("a line to be on its way", func() bool { return strings.Contains(said(), "no broker of") })
+	e.wait("a line in flight", func() bool {
+		s, err := agent.ReadState(t.Context(), filepath.Join(e.dir, "state"))
+		return err == nil && s.Status != nil && s.Status.Kafka.InFlightRecords == 1
+	})
 	for _, until := range []string{"stopping", ""} {
 		if err := signal(p.PID(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +34,13 @@ import (
 	"shiplog/tailer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) { // the default
+		flag.Set("test.parallel", "8") //nolint:errcheck // it exists: these tests wait more than they work
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const topic = "logs"
 
@@ -315,6 +323,7 @@ func TestKeysAndTopics(t *testing.T) {
 
 // TestStopAndStart stops in the middle of writing, over a rotation.
 func TestStopAndStart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	var want []string
 	for round := range 5 {
@@ -354,6 +363,7 @@ func TestStopAndStart(t *testing.T) {
 
 // TestKafkaComesLate starts without a broker.
 func TestKafkaComesLate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	addr := r.kafka.ListenAddrs()[0]
 	gate := newGate(t, addr)
@@ -408,6 +418,7 @@ func (g *gate) open() {
 }
 
 func TestTopicComesLate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.append("a.log", "one\n")
 	r.start()

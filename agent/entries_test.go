@@ -12,6 +12,7 @@ import (
 // as one message; both files' checkpoints end where the files do, and nothing is
 // sent again.
 func TestTraceOverARotation(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	r.start()
 	r.append("a.log", "2026-11-23 10:00:00 INFO before\n2026-11-23 10:00:01 ERROR failed\njava.lang.Error: no car\n\tat a.B.c(B.java:1)\n")

@@ -281,6 +281,7 @@ func TestReplayIsInterrupted(t *testing.T) {
 
 // An agent ships, and makes new dead letters, while old ones are sent again.
 func TestReplayBesideARunningAgent(t *testing.T) {
+	t.Parallel()
 	r := withLetters(t, ", dead_letter: {topic: dead}", map[string]string{"a.log": "one #\ntwo #\n"})
 	if err := r.kafka.CreateTopic("dead", 1, nil); err != nil {
 		t.Fatal(err)

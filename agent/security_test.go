@@ -48,6 +48,7 @@ func certificate(t *testing.T) (cert tls.Certificate, asPEM, keyPEM []byte) {
 // TestTLSAndSASL ships over a connection with certificates on both sides and a
 // password from a file, which is wrong at first.
 func TestTLSAndSASL(t *testing.T) {
+	t.Parallel()
 	cert, certPEM, keyPEM := certificate(t)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(certPEM)

@@ -35,6 +35,7 @@ import (
 // A seed repeats the decisions of a schedule, not its timing: that is the real
 // clock's, so that a rare failure may take several runs to come again.
 func TestSimulate(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}

@@ -272,6 +272,7 @@ func TestVerifyWhileTheAgentRuns(t *testing.T) {
 
 // TestVerifyPending holds the records back, so that the agent cannot be done.
 func TestVerifyPending(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	r.append("a.log", logLines(0, 10))
 	r.start()
@@ -682,6 +683,7 @@ func TestVerifyFromAnOffset(t *testing.T) {
 
 // TestVerifyCopyTruncate: the copy has what came under the old id.
 func TestVerifyCopyTruncate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
 	r.append("a.log", logLines(0, 100))
 	r.start()

@@ -1,7 +1,6 @@
 package tailer
 
 import (
-	"bytes"
 	"compress/bzip2"
 	"errors"
 	"fmt"
@@ -293,23 +292,4 @@ func lengthOf(c content) (int64, error) {
 	}
 	l, err := c.look()
 	return l.size, err
-}
-
-// sameBytes reports whether the first n bytes of two contents are the same.
-func sameBytes(a, b content, n int64) (bool, error) {
-	x, y := make([]byte, unpackLen), make([]byte, unpackLen)
-	for at := int64(0); at < n; {
-		k := int(min(n-at, unpackLen))
-		for c, buf := range map[content][]byte{a: x, b: y} {
-			c.hold(at)
-			if m, err := c.ReadAt(buf[:k], at); m < k {
-				return false, err
-			}
-		}
-		if !bytes.Equal(x[:k], y[:k]) {
-			return false, nil
-		}
-		at += int64(k)
-	}
-	return true, nil
 }

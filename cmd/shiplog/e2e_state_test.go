@@ -15,6 +15,7 @@ import (
 // TestStateBinary looks at the state, and changes it, with the built binary:
 // while an agent runs and while none does.
 func TestStateBinary(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the binary")
 	}

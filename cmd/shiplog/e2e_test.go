@@ -147,6 +147,7 @@ func newKafka(t *testing.T) string {
 
 // TestBinary uses the built binary as an operator does.
 func TestBinary(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the binary")
 	}

@@ -284,6 +284,7 @@ func (r *faultRig) judge() {
 // TestFaults puts the built binary through what can go wrong around it. It
 // needs no Kafka but the one in this process.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the built binary through many faults")
 	}

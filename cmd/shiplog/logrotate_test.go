@@ -20,6 +20,7 @@ import (
 // administrators configure, while the built binary follows, and once while it
 // is down.
 func TestLogrotate(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes several seconds")
 	}

@@ -33,6 +33,7 @@ func (e *e2e) limitTopic(bytes string) {
 
 // TestReplay sends dead letters again with the built binary.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the binary")
 	}

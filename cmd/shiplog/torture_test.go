@@ -21,6 +21,7 @@ import (
 //	TORTURE_RACE=1     builds the binary with the race detector
 //	SHIPLOG_REAL_KAFKA=1  ships to a real Kafka, counted by a librdkafka consumer
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	switch {
 	case testing.Short():
 		t.Skip("takes several seconds")

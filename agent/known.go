@@ -180,7 +180,14 @@ func (k *KnownFile) look(e *checkpoint.Entry) {
 	if e.Rotated {
 		k.State = "rotated"
 	}
-	size, lag := p.Size, max(0, p.Size-k.Offset)
+	size := p.Size
+	if size < 0 && k.Live != nil { // compressed, and not read to its end yet
+		size = k.Live.Size
+	}
+	if size < 0 {
+		return
+	}
+	lag := max(0, size-k.Offset)
 	k.Size, k.Lag = &size, &lag
 }
 
@@ -189,7 +196,7 @@ func tailerState(e *checkpoint.Entry) tailer.State {
 	return tailer.State{
 		ID: tailer.FileID(e.ID), Stream: e.Stream, Origin: e.Origin, Path: e.Path, Dev: e.Dev, Ino: e.Ino,
 		Head: tailer.Mark(e.Head), Offset: e.Offset, Tail: tailer.Mark(e.Tail),
-		Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found,
+		Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found, Sealed: tailer.Seal(e.Sealed),
 	}
 }
 

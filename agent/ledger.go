@@ -80,13 +80,8 @@ func (l *ledger) resume() []tailer.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make([]tailer.State, 0, len(l.files))
-	for id, a := range l.files {
-		e := &a.entry
-		out = append(out, tailer.State{
-			ID: id, Stream: e.Stream, Origin: e.Origin, Path: e.Path, Dev: e.Dev, Ino: e.Ino,
-			Head: tailer.Mark(e.Head), Offset: e.Offset, Tail: tailer.Mark(e.Tail),
-			Rotated: e.Rotated, Seen: e.Seen, Gone: !e.Gone.IsZero(), Found: e.Found, Sealed: tailer.Seal(e.Sealed),
-		})
+	for _, a := range l.files {
+		out = append(out, tailerState(&a.entry))
 	}
 	return out
 }

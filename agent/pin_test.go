@@ -204,6 +204,24 @@ func TestPinOnAnotherFileSystem(t *testing.T) {
 	r.stop()
 }
 
+// TestPinOfACompressedFile wants the file itself pinned: a copy of its bytes
+// would not lie at the offsets of its text.
+func TestPinOfACompressedFile(t *testing.T) {
+	r, g := pinRig(t)
+	r.append("a.log", gzipped(t, "one\ntwo\n"))
+	r.start()
+	r.wait("the lines to be read", func() bool { return r.status().Totals.Lines == 2 })
+	r.must(os.Rename(r.path("a.log"), r.path("a.log.1")))
+	r.wait("a pin", func() bool { return r.status().Pins.Files == 1 })
+	r.must(os.Remove(r.path("a.log.1")))
+	r.stop()
+	r.start()
+	g.open()
+	r.wantMessages("one", "two")
+	r.released()
+	r.stop()
+}
+
 // TestPinQuota wants what is pinned to stay, and what is not to be said.
 func TestPinQuota(t *testing.T) {
 	r, g := pinRig(t)

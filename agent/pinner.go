@@ -244,6 +244,10 @@ func (p *pinner) keep(ctx context.Context, f *tailer.Status) {
 	case errors.Is(refused, fs.ErrNotExist) && !f.Deleted, errors.Is(refused, tailer.ErrOtherFile):
 		return // renamed this moment: the tailer will say where to
 	}
+	if f.Packed { // its bytes on disk are not those that offsets count
+		p.refuse(f, n.size, fmt.Sprintf("it is compressed, and cannot be linked: %v", refused))
+		return
+	}
 	n.record.Copied, n.record.From = true, max(0, e.Offset-proofBytes)
 	if n.size = n.held(f.Size); !p.room(n.size) {
 		p.refuse(f, n.size, p.full())

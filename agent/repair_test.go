@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"log/slog"
 	"os"
@@ -40,6 +42,9 @@ func (r *rig) forget(file string) (Forgotten, error) {
 func (r *rig) acknowledged() {
 	r.t.Helper()
 	r.wait("acknowledgements", func() bool {
+		if len(r.status().Files) == 0 {
+			return false // the agent has only just been started
+		}
 		for _, f := range r.status().Files {
 			if f.Lag > 0 {
 				return false
@@ -195,6 +200,42 @@ func TestChangeNeedsTheAgent(t *testing.T) {
 	if _, err := os.Stat(r.c.StateDir); err == nil {
 		t.Error("it was made")
 	}
+}
+
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte(text))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
+}
+
+// TestRewindOfACompressedFile counts offsets in the uncompressed text.
+func TestRewindOfACompressedFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.append("a.log", gzipped(t, "one\ntwo\nthree\n"))
+	r.must(r.once())
+	path := r.path("a.log")
+	if _, err := r.rewind(at(path, 5)); err == nil || !strings.Contains(err.Error(), "the next ones are 4 and 8") {
+		t.Errorf("in a line: %v", err)
+	}
+	if got, err := r.rewind(line(path, 2)); err != nil || got.To != 4 || got.Bytes != 10 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	r.must(r.once())
+	r.wantMessages("one", "two", "three", "two", "three")
+	r.why(path, true, "done", "14 of 14 bytes")
+	r.start()
+	r.wait("the file to be read to its end", func() bool { fs := r.status().Files; return len(fs) == 1 && fs[0].Read == 14 })
+	if got, err := r.rewind(at(path, 8)); err != nil || got.Bytes != 6 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	r.wantMessages("one", "two", "three", "two", "three", "three")
+	r.stop()
 }
 
 // TestStaleAcknowledgements rewinds a file while what was read of it is in

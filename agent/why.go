@@ -162,16 +162,21 @@ func (q *question) known(d *pathInfo) (*checkpoint.Entry, sameness) {
 	for i := range q.entries {
 		e := &q.entries[i]
 		here := d.kind == pathFile
-		if here && e.Dev == d.dev && e.Ino == d.ino && agrees(q.file, e) {
-			return e, bySelf
+		if here && e.Dev == d.dev && e.Ino == d.ino {
+			if size, ok := prove(q.file, e); ok {
+				d.size = size
+				return e, bySelf
+			}
 		}
 		atName := e.Path == q.file || e.Path == d.real || e.Origin == q.file && !e.Rotated
 		if atName && !here && (named == nil || named.Found.Before(e.Found)) {
 			named = e
 		}
 		// As the tailer does: a short beginning that two files share is no proof.
-		if here && e.Offset >= provable && e.Head.Len > 0 && e.Tail.Len > 0 && agrees(q.file, e) {
-			copied = e
+		if here && e.Offset >= provable && e.Head.Len > 0 && e.Tail.Len > 0 {
+			if size, ok := prove(q.file, e); ok {
+				copied, d.size = e, size
+			}
 		}
 	}
 	if named != nil {
@@ -183,9 +188,19 @@ func (q *question) known(d *pathInfo) (*checkpoint.Entry, sameness) {
 // provable is the offset from which on content alone tells which file it is.
 const provable = 256
 
-func agrees(path string, e *checkpoint.Entry) bool {
+// prove reports whether the content at path is that of the entry, and how much
+// that is: of a compressed file that was not unpacked to its end, what is
+// acknowledged.
+func prove(path string, e *checkpoint.Entry) (size int64, ok bool) {
 	p, err := tailer.Prove(path, tailerState(e))
-	return err == nil && p.Close() == nil
+	if err != nil {
+		return 0, false
+	}
+	size = p.Size
+	if size < 0 {
+		size = e.Offset
+	}
+	return size, p.Close() == nil
 }
 
 // knownFile says how far a known file is.

@@ -54,6 +54,9 @@ func (t *Tailer) Rewind(ctx context.Context, id FileID, offset int64, tail Mark)
 		}
 		t.endLoans(f)
 		f.src.rewind(offset, tail)
+		if f.packed { // its decoder is beyond that
+			t.shut(f)
+		}
 		f.finished, f.final, f.keeps = false, false, false
 		if f.displaced {
 			f.moved, f.stale = time.Now(), false
@@ -79,6 +82,7 @@ func (t *Tailer) Drop(ctx context.Context, id FileID) error {
 		delete(t.byID, f.src.id)
 		delete(t.watched, f)
 		delete(t.sought, f)
+		delete(t.undecided, f)
 		f.here, f.finished = false, true
 		t.dequeue(f)
 		t.tell(Dropped, f, 0, nil)
@@ -116,7 +120,11 @@ func (t *Tailer) Descriptor(ctx context.Context, id FileID) (*os.File, error) {
 		if f.src.f == nil {
 			return fmt.Errorf("%s is not open", f.src.path)
 		}
-		d, err := duplicate(f.src.f.disk())
+		p, ok := f.src.f.(plain)
+		if !ok {
+			return fmt.Errorf("%s is compressed", f.src.path)
+		}
+		d, err := duplicate(p.File)
 		if err == nil {
 			got <- d
 		}
@@ -159,6 +167,7 @@ func (t *Tailer) carryOut(f *file) {
 func (s *source) rewind(offset int64, tail Mark) {
 	s.off = offset
 	s.restart()
+	s.trail = slices.DeleteFunc(s.trail, func(w waymark) bool { return w.off > offset })
 	s.gathering.flush, s.gathering.lend = false, false
 	s.tail, s.tailMark = s.tail[:0], tail
 	s.proved = time.Time{}

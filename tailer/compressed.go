@@ -244,8 +244,6 @@ func (p *packedFile) hold(at int64) {
 	p.front, p.frontAt = append(p.front[:0], kept[:min(len(kept), p.frontMax)]...), at
 }
 
-func (p *packedFile) disk() *os.File { return p.file }
-
 // look unpacks enough for a block, and begins anew if the file has changed
 // since the stream came to an end.
 func (p *packedFile) look() (look, error) {

@@ -17,8 +17,6 @@ type content interface {
 	look() (look, error)
 	// hold says that nothing before at is asked for again, except the head.
 	hold(at int64)
-	// disk returns the file as it lies on disk. It stays the content's.
-	disk() *os.File
 }
 
 // look is what a look at a content found.
@@ -59,8 +57,6 @@ func (p plain) look() (look, error) {
 }
 
 func (plain) hold(int64) {}
-
-func (p plain) disk() *os.File { return p.File }
 
 // openRegular opens the file at path, which has to be a regular one.
 func openRegular(path string) (*os.File, os.FileInfo, error) {

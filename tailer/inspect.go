@@ -28,35 +28,43 @@ var ErrNotALine = errors.New("not the beginning of a line")
 // Proof is an open file that is known to be the one that a State tells of. It
 // has one owner.
 type Proof struct {
-	f     *os.File
+	f     content
 	codec *codec
-	Size  int64 // bytes, when it was opened
+	// Size is how many bytes the file has, and a compressed one its uncompressed
+	// stream: of that it is -1 where it would have to be unpacked for it.
+	Size int64
 }
 
 // Prove opens the file at path and compares its content with the marks of s.
 // Its error is ErrOtherFile where they do not agree, else the system's. What s
 // says of device and inode is not compared: they change with a reboot.
 func Prove(path string, s State) (*Proof, error) {
-	f, err := openShared(path)
+	f, fi, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("%s: %w", path, errNotRegular)
+	c, err := contentOf(f, fi, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err == nil && fi.Size() < s.Offset {
+	p := &Proof{f: c, Size: fi.Size()}
+	known := false // without comparing: it is as it was when it was read to its end
+	if _, packed := c.(*packedFile); packed {
+		p.Size = -1
+		if s.Sealed.fits(fi.Size(), fi.ModTime()) {
+			p.Size, known = s.Sealed.End, s.Sealed.End == s.Offset
+		}
+	} else if p.Size < s.Offset {
 		err = ErrOtherFile
 	}
+	if err == nil && !known {
+		err = agree(c, s)
+	}
 	if err == nil {
-		err = agree(f, s)
+		err = p.Decode(Input{})
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	p := &Proof{f: f, Size: fi.Size()}
-	if err := p.Decode(Input{}); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, c.Close())
 	}
 	return p, nil
 }

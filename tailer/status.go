@@ -95,6 +95,7 @@ type Status struct {
 	Invalid  int64     // how often bytes were no text in that encoding, and became U+FFFD; not counted in UTF-8
 	Rotated  bool      // its name is another's now, or nobody's
 	Here     bool      // it is known where it lies
+	Packed   bool      // it is compressed; Size and Read are of the stream in it
 	Dev, Ino uint64    // as in State
 	Found    time.Time // when it was found first
 }
@@ -143,7 +144,7 @@ func (t *Tailer) post(f *file) {
 	s := Status{
 		ID: f.src.id, Input: f.src.input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
-		Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
+		Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Packed: f.packed, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
 	}
 	if d := f.src.gathering.decoder; d != nil {
 		s.Encoding = d.name

@@ -5,6 +5,10 @@ import (
 	"io"
 )
 
+// ErrQuiet is what a reader given to Lines returns to say that nothing more came
+// for a while: an open entry is complete, as after Input.JoinWait. Lines reads on.
+var ErrQuiet = errors.New("nothing came for a while")
+
 // Lines cuts a stream into entries as Run cuts a file of that input, of which
 // only what concerns lines matters: MaxLineBytes, Encoding, Joiner and its
 // limits. It gives each entry to fn. A last line without a newline counts.
@@ -21,8 +25,12 @@ func Lines(r io.Reader, in Input, fn func(Entry) error) error {
 		s.grow()
 		n, err := r.Read(s.buf[len(s.buf):cap(s.buf)])
 		s.buf = s.buf[:len(s.buf)+n]
-		if ferr := s.take(err != nil); ferr != nil {
+		quiet := errors.Is(err, ErrQuiet)
+		if ferr := s.take(err != nil && !quiet, quiet); ferr != nil {
 			return ferr
+		}
+		if quiet {
+			continue
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -32,6 +40,27 @@ func Lines(r io.Reader, in Input, fn func(Entry) error) error {
 		}
 	}
 }
+
+// EncodingOf returns the name of the encoding in which a file of that input is
+// read that begins with head, which is all of a shorter file, else its first
+// EncodingHead bytes at least.
+func EncodingOf(in Input, head []byte) (string, error) {
+	f, err := newForm(&in)
+	if err != nil {
+		return "", err
+	}
+	if f.codec != nil {
+		return f.codec.name, nil
+	}
+	c := recognise(head, true)
+	if c == utf8Codec {
+		c = f.otherwise
+	}
+	return c.name, nil
+}
+
+// EncodingHead is how many bytes of a file's beginning say what it is encoded in.
+const EncodingHead = sniffMax
 
 // stream is what Lines knows of its stream.
 type stream struct {
@@ -52,8 +81,9 @@ func (s *stream) grow() {
 	s.buf = grown
 }
 
-// take deals with what is in the buffer. last says that it is the end.
-func (s *stream) take(last bool) error {
+// take deals with what is in the buffer. last says that it is the end, quiet
+// that nothing is added to the open entry.
+func (s *stream) take(last, quiet bool) error {
 	if s.g.dec == nil {
 		c := s.g.codec
 		if c == nil {
@@ -75,6 +105,9 @@ func (s *stream) take(last bool) error {
 	}
 	s.g.b, s.g.first = b, nil
 	s.g.cutBlock(s.buf, s.base, last)
+	if quiet {
+		s.g.emit(s.buf, s.base)
+	}
 	if rest := s.buf[s.g.e.seen-s.base:]; len(rest) > s.g.room() {
 		s.beginLong(rest)
 	}

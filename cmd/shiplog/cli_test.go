@@ -96,22 +96,6 @@ const (
 	strict  = `{"message":"There was a connection error when attempting to gather data from SQL Server: [server_name].meag.org","payload":{"application":"Pool Cars","username":"jpowell","operation":"LoadVehicleUsages","params":{"paramA":"test_parameter_valueA","paramB":"test_parameter_valueB"}}}`
 )
 
-func TestParse(t *testing.T) {
-	for _, format := range []string{"envelope", "auto"} {
-		for name, args := range map[string][]string{"stdin": {}, "dash": {"-"}, "file": {file(t, "a.log", relaxed)}} {
-			code, out, errOut := call(t, relaxed+"\n", append([]string{"parse", "--format", format}, args...)...)
-			if code != 0 || out != strict+"\n" || errOut != "" {
-				t.Errorf("%s, %s: exit %d\n%s\n%s", format, name, code, out, errOut)
-			}
-		}
-	}
-	code, out, errOut := call(t, "{a\nb\n", "parse", "--config", file(t, "c.yaml", goodConfig))
-	want := `{"message":"{a","payload":{"application":"A","params":{}}}` + "\n" + `{"message":"b","payload":{"application":"A","params":{}}}` + "\n"
-	if code != 0 || out != want || !strings.Contains(errOut, "1 of 2 lines") {
-		t.Errorf("exit %d\n%s\n%s", code, out, errOut)
-	}
-}
-
 func TestSchemaEnvelope(t *testing.T) {
 	code, out, _ := call(t, "", "schema", "envelope")
 	if code != 0 || out != string(envelope.Schema()) || !json.Valid([]byte(out)) {

@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// OpenLog opens a log file for reading. A compressed one (gzip, zstd, bzip2; told
+// by its first bytes) is read as what is in it. Its application can still rename
+// and delete it.
+func OpenLog(path string) (io.ReadCloser, error) {
+	fi, err := os.Stat(path)
+	if err == nil && fi.IsDir() {
+		err = fmt.Errorf("%s is a folder: name the files in it", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	open := openShared
+	if !fi.Mode().IsRegular() {
+		open = os.Open // a pipe is waited for
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	r, done, err := Uncompressed(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return &openLog{r, done, f}, nil
+}
+
+// openLog is an open log file, as it is or uncompressed.
+type openLog struct {
+	io.Reader
+	done func()
+	file *os.File
+}
+
+// Close closes the file.
+func (l *openLog) Close() error {
+	l.done()
+	return l.file.Close()
+}
+
+// Uncompressed returns what is in a stream that may be compressed with gzip,
+// zstd or bzip2, which its first bytes tell, and a function that gives up what
+// the reader needs.
+func Uncompressed(r io.Reader) (io.Reader, func(), error) {
+	b := bufio.NewReader(r)
+	head, err := b.Peek(10)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	nothing := func() {}
+	switch compressionOf(head) {
+	case "gzip":
+		z, err := gzip.NewReader(b)
+		return z, nothing, err
+	case "zstd":
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20))
+		if err != nil {
+			return nil, nil, err
+		}
+		return z, z.Close, nil
+	case "bzip2":
+		return bzip2.NewReader(b), nothing, nil
+	}
+	return b, nothing, nil
+}

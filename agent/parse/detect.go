@@ -111,6 +111,7 @@ type autoParser struct {
 	now        time.Time
 
 	name, reason string
+	before       string // what it had been taken for
 	firm         bool
 	takesBraces  bool // inner reads entries that begin with a brace
 
@@ -160,7 +161,12 @@ func (p *autoParser) begin() {
 }
 
 // Chosen returns the format that was chosen, and why.
-func (p *autoParser) Chosen() (format, reason string) { return p.name, p.reason }
+func (p *autoParser) Chosen() (format, reason string) {
+	if p.scores == nil { // it is firm, or is as an earlier run said
+		return p.name, p.reason
+	}
+	return p.name, p.because()
+}
 
 // Generation changes when another format is chosen, when the choice becomes
 // firm, and with the states of the parsers that are used.
@@ -281,32 +287,40 @@ func (p *autoParser) weigh(entry []byte) {
 
 // decide names what is used, and makes it firm after enough entries.
 func (p *autoParser) decide() {
-	name, reason := "raw", "no time and no level"
+	name := "raw"
 	switch {
 	case p.chosen >= 0:
 		name = p.candidates[p.chosen].name
-		reason = "" // told below: it changes with every entry
 	case 2*p.told >= p.entries:
-		name, reason = "text", "a time or a level"
+		name = "text"
 	}
 	firm := p.entries >= sampleEntries
 	if name == p.name && !firm {
 		return
 	}
-	count := p.told
-	if p.chosen >= 0 {
-		count, reason = p.fits[p.chosen], "recognised"
-	} else if name == "raw" {
-		count = p.entries - p.told
+	if p.name != "" && p.name != name {
+		p.before = p.name
 	}
-	before := p.name
 	p.name = name
-	p.reason = fmt.Sprintf("%s in %d of the first %d entries", reason, count, p.entries)
-	if before != "" && before != name {
-		p.reason += ", where it had been taken for " + before
-	}
+	p.reason = p.because()
 	p.generation++
 	if firm {
 		p.firm, p.scores, p.fits = true, nil, nil
 	}
+}
+
+// because says why the format is the one that is used.
+func (p *autoParser) because() string {
+	reason, count := "no time and no level", p.entries-p.told
+	switch {
+	case p.chosen >= 0:
+		reason, count = "recognised", p.fits[p.chosen]
+	case p.name == "text":
+		reason, count = "a time or a level", p.told
+	}
+	reason = fmt.Sprintf("%s in %d of the first %d entries", reason, count, p.entries)
+	if p.before != "" {
+		reason += ", where it had been taken for " + p.before
+	}
+	return reason
 }

@@ -56,7 +56,7 @@ func TestParseSummary(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	for _, want := range []string{
-		trace + ": text (a time or a level in 1 of the first 1 entries), utf-8\n", "  2 entries, 2 parsed, 0 not; a time in 2\n", "  levels: error 1 info 1\n",
+		trace + ": text (a time or a level in 2 of the first 2 entries), utf-8\n", "  2 entries, 2 parsed, 0 not; a time in 2\n", "  levels: error 1 info 1\n",
 		"  1 of several lines, the longest of 3\n", access + ": no entries\n", "/nowhere/x.log",
 	} {
 		if !strings.Contains(errOut, want) {

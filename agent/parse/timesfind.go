@@ -40,13 +40,13 @@ func (s *sighting) find(b []byte) bool {
 		}
 		if before.n > 0 || i > 0 {
 			s.parts = parts{}
-			if n, ok := s.read(b[i:]); ok && before.admit(s.shape) {
+			if n, ok := s.read(b[i:]); ok && before.admit(s.shape) && !(s.unquoted && before.plain > 0 && s.shape != epoch) {
 				s.start, s.end, s.quoted = i, i+n, before.plain > 0
 				return true
 			}
 		}
 		n := before.add(b[i:limit])
-		if n == 0 || s.unquoted && before.plain > 0 {
+		if n == 0 || s.unquoted && before.plain > 0 && !before.numbered {
 			return false
 		}
 		i += n
@@ -80,6 +80,9 @@ type tokens struct {
 	plain   int  // words of a sentence
 	named   bool // there are others than levels and numbers
 	letters bool // the first is one of the words
+	// numbered: the first is a number, as that of an event: seconds may follow
+	// words then, 433490 node-60 node status 1145552216 1 not responding.
+	numbered bool
 }
 
 // add takes the token at the beginning of b and returns its length; 0 says that
@@ -97,6 +100,7 @@ func (t *tokens) add(b []byte) int {
 	if n == 0 {
 		n = 1 // a colon
 	}
+	t.numbered = t.numbered || t.n == 0 && kinds == digitByte
 	switch l, _ := severityOf(b[:n]); {
 	case l != noSeverity:
 	case kinds&lowerByte != 0 && kinds&(digitByte|innerByte) == 0 || n < len(b) && b[n-1] == ':' && kinds&lowerByte != 0:

@@ -169,35 +169,39 @@ func (l *missing) wasTruncated(ss []sibling) (truncated, reused bool) {
 }
 
 // relists bounds how often a folder is listed until it stands still.
-const relists = 4
+const relists = 8
 
 // siblingsIn returns the regular files in dir. Listing a folder and looking at
 // its files takes two steps, and a file that is renamed between them shows under
-// neither name: so the folder is listed until two listings in a row agree.
+// neither name: so the folder is listed until two listings in a row are whole and
+// agree.
 func siblingsIn(dir string) []sibling {
-	last := listSiblings(dir)
+	last, whole := listSiblings(dir)
 	for range relists {
-		next := listSiblings(dir)
-		if slices.EqualFunc(last, next, func(a, b sibling) bool { return a.path == b.path && a.key == b.key }) {
+		next, ok := listSiblings(dir)
+		if whole && ok && slices.EqualFunc(last, next, func(a, b sibling) bool { return a.path == b.path && a.key == b.key }) {
 			return next
 		}
-		last = next
+		last, whole = next, ok
 	}
 	return last
 }
 
-func listSiblings(dir string) []sibling {
+// listSiblings is siblingsIn at one go. whole says that no file was gone when it
+// was looked at.
+func listSiblings(dir string) (out []sibling, whole bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil // as good as empty: the file is not to be found there now
+		return nil, true // as good as empty: the file is not to be found there now
 	}
-	var out []sibling
+	whole = true
 	for _, e := range entries {
 		if !e.Type().IsRegular() {
 			continue
 		}
 		fi, err := e.Info()
 		if err != nil {
+			whole = false
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
@@ -205,7 +209,7 @@ func listSiblings(dir string) []sibling {
 			out = append(out, sibling{path, key, fi})
 		}
 	}
-	return out
+	return out, whole
 }
 
 // among finds the missing file: by device and inode, else by inode (device

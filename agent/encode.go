@@ -63,8 +63,9 @@ func (f *FileEncoder) Begin(now time.Time) {
 	}
 }
 
-// Chosen returns the format that was chosen for the file, and why; both are ""
-// where the configuration names it, and before the first entry.
+// Chosen returns the format that was chosen for the file, and why. The format is
+// "" where the configuration names it, and before the first entry; of a
+// container's log the reason tells then how its text is read.
 func (f *FileEncoder) Chosen() (format, reason string) {
 	if c, ok := f.parser.(parse.Chooser); ok {
 		return c.Chosen()

@@ -44,11 +44,41 @@ func joiner(in *config.Input) (tailer.Joiner, error) {
 		if slices.Contains(lineFormats(), in.Format) {
 			return nil, nil
 		}
-		return tailer.NewAutoJoiner(parse.BeginsEntry), nil
+		return piecesToo(in, tailer.NewAutoJoiner(parse.BeginsEntry)), nil
 	case "":
 		return tailer.NewPatternJoiner(m.Start, m.Continue, m.End), nil
 	}
-	return tailer.NewPresetJoiner(strings.ToLower(m.Preset))
+	j, err := tailer.NewPresetJoiner(strings.ToLower(m.Preset))
+	if err != nil {
+		return nil, err
+	}
+	return piecesToo(in, j), nil
+}
+
+// piecesToo has the pieces of a container's lines joined as well where the files
+// may be those of containers.
+func piecesToo(in *config.Input, lines tailer.Joiner) tailer.Joiner {
+	if in.Format != "auto" {
+		return lines
+	}
+	return pieceJoiner{lines}
+}
+
+// pieceJoiner joins the pieces of a container's lines, and other lines as another
+// joiner does. Its state is one of the two: theirs never fall together, since
+// those of package tailer have the highest bit.
+type pieceJoiner struct{ lines tailer.Joiner }
+
+// Join implements tailer.Joiner.
+func (j pieceJoiner) Join(state uint32, line []byte) (joins bool, next uint32) {
+	if piece, joins, next := parse.PieceJoin(state, line); piece {
+		return joins, next
+	}
+	if parse.IsPieceState(state) {
+		_, next = j.lines.Join(0, line)
+		return false, next
+	}
+	return j.lines.Join(state, line)
 }
 
 // lineFormats are the formats of which each line is an entry, whatever it begins

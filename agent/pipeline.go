@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -77,7 +78,19 @@ type pipeline struct {
 // fileWork is what is kept for a file from block to block.
 type fileWork struct {
 	*FileEncoder
-	sent []checkpoint.Sent // by earlier runs, and not passed yet; in order
+	sent   []checkpoint.Sent      // by earlier runs, and not passed yet; in order
+	format atomic.Pointer[choice] // as after the last block
+}
+
+// choice is how a file is read, where its format was chosen.
+type choice struct{ format, reason string }
+
+// tellFormat notes for others what the file's parser has chosen.
+func (f *fileWork) tellFormat() {
+	format, reason := f.Chosen()
+	if c := f.format.Load(); c == nil || c.format != format || c.reason != reason {
+		f.format.Store(&choice{format, reason})
+	}
 }
 
 // file returns what is kept for the block's file. The blocks of one file come one
@@ -88,13 +101,32 @@ func (p *pipeline) file(b *tailer.Block) *fileWork {
 	f := p.files[b.File]
 	if f == nil {
 		parser, sent := p.ledger.resumed(b.File)
-		f = &fileWork{p.routes[b.Input].encoder.File(uint64(b.File), parser), sent}
+		f = &fileWork{FileEncoder: p.routes[b.Input].encoder.File(uint64(b.File), parser), sent: sent}
 		if p.files == nil {
 			p.files = map[tailer.FileID]*fileWork{}
 		}
 		p.files[b.File] = f
 	}
 	return f
+}
+
+// format returns the format that was chosen for a file, and why; of a file of
+// which nothing was read in this run, what an earlier one has chosen. Both are ""
+// where nothing is chosen.
+func (p *pipeline) format(id tailer.FileID, input int) (format, reason string) {
+	p.mu.Lock()
+	f := p.files[id]
+	p.mu.Unlock()
+	if f != nil {
+		if c := f.format.Load(); c != nil {
+			return c.format, c.reason
+		}
+	}
+	state, _ := p.ledger.resumed(id)
+	if state == nil {
+		return "", ""
+	}
+	return p.routes[input].encoder.File(uint64(id), state).Chosen()
 }
 
 // forget drops what is kept for a file that cannot come back.
@@ -236,6 +268,7 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		}
 		before = entry.End
 	}
+	f.tellFormat()
 	e.Reset()
 	p.scratch.Put(e)
 	p.counts.encoded(s)

@@ -45,6 +45,8 @@ type FileState struct {
 	Deleted      bool      `json:"deleted,omitempty"`
 	Pinned       bool      `json:"pinned,omitempty"`
 	CutLines     int64     `json:"cut_lines,omitempty"`
+	Format       string    `json:"format"`                  // as configured, or as auto has chosen
+	FormatReason string    `json:"format_reason,omitempty"` // why auto has chosen it; nothing is chosen before the first entry
 	Encoding     string    `json:"encoding,omitempty"`      // as recognised, or as configured
 	InvalidBytes int64     `json:"invalid_bytes,omitempty"` // how often bytes were no text in it, and became U+FFFD; not counted in UTF-8
 	LastRead     time.Time `json:"last_read,omitzero"`
@@ -153,6 +155,10 @@ func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}
 	s.Lag = max(0, s.Size-s.Acknowledged)
+	s.Format, s.FormatReason = a.pipeline.format(f.ID, f.Input)
+	if s.Format == "" {
+		s.Format = a.c.Inputs[f.Input].Format
+	}
 	return s
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,10 @@ type Why struct {
 	Offset  *int64   `json:"offset,omitempty"`  // up to which it is acknowledged
 	Size    *int64   `json:"size,omitempty"`    // bytes
 	Running bool     `json:"running"`           // an agent runs
+	// Format is how the file is read, as configured or as auto has chosen, and
+	// FormatReason why; "" of a file that no input asks for, or that is not known.
+	Format       string `json:"format,omitempty"`
+	FormatReason string `json:"format_reason,omitempty"`
 }
 
 // question is all that an answer is drawn from.
@@ -236,6 +241,7 @@ func (q *question) knownFile(w *Why, e *checkpoint.Entry, how sameness, d *pathI
 		w.Size = &size
 	}
 	say("%d of %d bytes are acknowledged.", min(offset, size), size)
+	q.format(w, e, live)
 	q.leftOut(w, e)
 	switch {
 	case live != nil:
@@ -248,6 +254,45 @@ func (q *question) knownFile(w *Why, e *checkpoint.Entry, how sameness, d *pathI
 	default:
 		w.setState("stopped")
 	}
+}
+
+// format says how a known file is read.
+func (q *question) format(w *Why, e *checkpoint.Entry, live *FileState) {
+	if live != nil {
+		w.Format, w.FormatReason = live.Format, live.FormatReason
+	} else if in := q.inputOf(w, e); in != nil {
+		w.Format = in.Format
+		if enc, err := NewInputEncoder(q.c, in); err == nil && e.Parser != nil {
+			format, reason := enc.File(e.ID, e.Parser).Chosen()
+			w.Format, w.FormatReason = cmp.Or(format, w.Format), reason
+		}
+	}
+	switch {
+	case w.Format == "":
+	case w.Format == "auto":
+		w.Because = append(w.Because, "How it is read is chosen by its first entries (format: auto).")
+	case w.FormatReason != "":
+		w.Because = append(w.Because, fmt.Sprintf("It is read as %s: %s.", w.Format, w.FormatReason))
+	default:
+		w.Because = append(w.Because, fmt.Sprintf("It is read as %s, as configured.", w.Format))
+	}
+}
+
+// inputOf returns the input that reads the file, nil if none is known: the one
+// that asks for it, or, of a rotated file, for the name that it had.
+func (q *question) inputOf(w *Why, e *checkpoint.Entry) *config.Input {
+	name := w.Input
+	if inputs, err := tailerInputs(q.c); name == "" && err == nil {
+		if m, err := tailer.Explain(inputs, e.Origin); err == nil && m.Wanted {
+			name = q.c.Inputs[m.Input].Name
+		}
+	}
+	for i := range q.c.Inputs {
+		if q.c.Inputs[i].Name == name && name != "" {
+			return &q.c.Inputs[i]
+		}
+	}
+	return nil
 }
 
 // leftOut says what of a file was not sent on purpose.

@@ -27,7 +27,8 @@ func newCSV(o *settings) (Format, error) {
 		return nil, fmt.Errorf("delimiter: %q cannot separate fields", rune(d))
 	}
 	return format{func(state []byte) Parser {
-		p := &csvParser{o: o, columns: fixed, delimiter: o.Delimiter}
+		p := &csvParser{o: o, delimiter: o.Delimiter}
+		p.setColumns(fixed)
 		if p.delimiter == 0 {
 			p.delimiter = ','
 		}
@@ -67,7 +68,7 @@ func newColumn(o *settings, name []byte, usual bool) column {
 	if to, ok := o.renames[string(name)]; ok {
 		c.key, c.place, c.rank = to.key, to.place, rankMapped
 	} else if usual {
-		var f fields
+		f := fields{e: &envelope.Envelope{}} // in which some names leave a hint
 		c.place, c.rank = f.usualPlace(name)
 	} else {
 		c.place = exactPlace(name)
@@ -99,6 +100,25 @@ type csvParser struct {
 	o         *settings
 	columns   []column
 	delimiter byte
+	exact     bool // a line that has not as many fields is none
+	date      int  // the columns whose fields together are the time, where both
+	clock     int  // are there; -1: they are not
+}
+
+// setColumns takes the columns.
+func (p *csvParser) setColumns(columns []column) {
+	p.columns, p.date, p.clock = columns, -1, -1
+	for i := range columns {
+		switch name := columns[i].name; {
+		case bytes.EqualFold(name, []byte("date")) && p.date < 0:
+			p.date = i
+		case bytes.EqualFold(name, []byte("time")) && p.clock < 0:
+			p.clock = i
+		}
+	}
+	if p.date < 0 || p.clock < 0 {
+		p.date, p.clock = -1, -1
+	}
 }
 
 // Parse reads a line of fields. One that has fewer than there are columns is
@@ -107,8 +127,16 @@ func (p *csvParser) Parse(entry []byte, e *envelope.Envelope) error {
 	text := withoutBOM(entry)
 	f := newFields(e, p.o, true)
 	c := cells{b: text, delimiter: p.delimiter}
-	for n := 0; c.next(); n++ {
+	n := 0
+	var date, clock []byte
+	for ; c.next(); n++ {
 		v := c.value(e)
+		switch n {
+		case p.date:
+			date = c.cell
+		case p.clock:
+			clock = c.cell
+		}
 		if n < len(p.columns) {
 			f.column(&p.columns[n], v)
 			continue
@@ -118,8 +146,12 @@ func (p *csvParser) Parse(entry []byte, e *envelope.Envelope) error {
 		}
 		f.param(textBytes(appendNumbered(e, n+1)), v)
 	}
-	if c.bad {
+	if c.bad || p.exact && n != len(p.columns) {
 		return failed(entry, e, ErrCSV)
+	}
+	if f.best[atTimestamp].rank == 0 && bytes.ContainsAny(date, "0123456789") && len(clock) > 0 {
+		dst := append(append(append(e.Scratch(), date...), ' '), clock...)
+		f.give(atTimestamp, rankExact, textBytes(e.Keep(dst)))
 	}
 	f.done(text)
 	return nil
@@ -177,7 +209,8 @@ func (p *csvHeader) header(line []byte) bool {
 	if c.bad || len(columns) == 0 || twiceIn(names) != "" {
 		return false
 	}
-	p.line, p.columns, p.delimiter = bytes.Clone(line), columns, delimiter
+	p.line, p.delimiter = bytes.Clone(line), delimiter
+	p.setColumns(columns)
 	p.generation++
 	return true
 }

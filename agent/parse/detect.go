@@ -82,6 +82,7 @@ type autoState struct {
 	Braces bool   `json:"braces,omitempty"`
 	Inner  []byte `json:"inner,omitempty"` // the state of the parser of that format
 	Text   []byte `json:"text,omitempty"`  // the state of the parser of format text
+	Head   []byte `json:"head,omitempty"`  // the first line, while it may be a header of csv
 }
 
 // NewParser returns a parser for one file.
@@ -91,8 +92,13 @@ func (a autoFormat) NewParser(state []byte) Parser {
 		s = autoState{}
 	}
 	p := &autoParser{candidates: a.candidates, braces: braces{a.o}, text: newTextParser(&a.o.Options, s.Text)}
+	p.csv = p.candidate("csv")
 	if s.Format == "" {
 		return p
+	}
+	p.later = true
+	if len(s.Head) > 0 && !s.Firm {
+		p.guess.first(a.o, s.Head)
 	}
 	p.name, p.reason, p.firm, p.takesBraces = s.Format, s.Reason, s.Firm, s.Braces
 	p.open(p.candidate(s.Format), s.Inner)
@@ -114,6 +120,10 @@ type autoParser struct {
 	before       string // what it had been taken for
 	firm         bool
 	takesBraces  bool // inner reads entries that begin with a brace
+
+	csv   int      // the candidate csv, -1 where there is none
+	guess csvGuess // whether it is csv
+	later bool     // an earlier run has seen the file's first entry
 
 	scores  []int
 	fits    []int
@@ -143,6 +153,9 @@ func (p *autoParser) open(i int, state []byte) {
 		return
 	}
 	p.inner = p.candidates[i].NewParser(state)
+	if c, ok := p.inner.(*csvHeader); ok {
+		c.exact = true // what has other fields is no csv, but text
+	}
 	p.stateful, _ = p.inner.(Stateful)
 	p.begin()
 }
@@ -162,10 +175,16 @@ func (p *autoParser) begin() {
 
 // Chosen returns the format that was chosen, and why.
 func (p *autoParser) Chosen() (format, reason string) {
-	if p.scores == nil { // it is firm, or is as an earlier run said
-		return p.name, p.reason
+	reason = p.reason
+	if p.scores != nil { // else it is firm, or is as an earlier run said
+		reason = p.because()
 	}
-	return p.name, p.because()
+	if c, ok := p.inner.(Chooser); ok {
+		if _, within := c.Chosen(); within != "" {
+			reason += "; " + within
+		}
+	}
+	return p.name, reason
 }
 
 // Generation changes when another format is chosen, when the choice becomes
@@ -186,6 +205,9 @@ func (p *autoParser) State() []byte {
 	}
 	if p.stateful != nil {
 		s.Inner = p.stateful.State()
+	}
+	if !p.firm && p.chosen != p.csv {
+		s.Head = p.guess.head
 	}
 	out, err := json.Marshal(s)
 	if err != nil {
@@ -219,7 +241,7 @@ func (p *autoParser) parse(entry []byte, e *envelope.Envelope) (told bool, err e
 	brace := len(trimmed) > 0 && trimmed[0] == '{'
 	if p.inner != nil && (!brace || p.takesBraces) {
 		if p.inner.Parse(entry, e) == nil {
-			if !p.firm && p.candidates[p.chosen].Detect(entry) < readWell {
+			if !p.firm && p.chosen != p.csv && p.candidates[p.chosen].Detect(entry) < readWell {
 				p.credit(entry)
 			}
 			return false, nil
@@ -251,10 +273,12 @@ func (p *autoParser) weigh(entry []byte) {
 			p.chosen = -1
 		}
 	}
-	p.entries++
+	if p.entries++; p.entries == 1 && !p.later && p.csv >= 0 {
+		p.guess.first(p.braces.o, entry)
+	}
 	best := -1
 	for i := range p.candidates {
-		d := p.candidates[i].Detect(entry)
+		d := p.detect(i, entry)
 		p.scores[i] += d
 		if d >= threshold {
 			p.fits[i]++
@@ -277,12 +301,31 @@ func (p *autoParser) weigh(entry []byte) {
 	}
 	if best != p.chosen {
 		p.takesBraces = false
-		p.open(best, nil)
+		var state []byte
+		if best == p.csv {
+			state = p.guess.head
+		}
+		p.open(best, state)
 	}
 	if best >= 0 && p.inner != nil && !p.takesBraces {
 		trimmed := trim(withoutBOM(entry))
 		p.takesBraces = len(trimmed) > 0 && trimmed[0] == '{' && p.candidates[best].Detect(entry) >= threshold
 	}
+}
+
+// detect asks a candidate about an entry. The first line below a header speaks
+// for the header too.
+func (p *autoParser) detect(i int, entry []byte) int {
+	if i != p.csv {
+		return p.candidates[i].Detect(entry)
+	}
+	proved := p.guess.proved
+	d := p.guess.detect(entry)
+	if p.entries > 1 && d > 0 && !proved && p.guess.proved {
+		p.fits[i]++
+		d += sureOfCSV
+	}
+	return d
 }
 
 // decide names what is used, and makes it firm after enough entries.
@@ -298,14 +341,15 @@ func (p *autoParser) decide() {
 	if name == p.name && !firm {
 		return
 	}
-	if p.name != "" && p.name != name {
+	header := p.chosen >= 0 && p.chosen == p.csv && p.entries == 2 // alone it says nothing
+	if p.name != "" && p.name != name && !header {
 		p.before = p.name
 	}
 	p.name = name
 	p.reason = p.because()
 	p.generation++
 	if firm {
-		p.firm, p.scores, p.fits = true, nil, nil
+		p.firm, p.scores, p.fits, p.guess = true, nil, nil, csvGuess{}
 	}
 }
 

@@ -3,7 +3,6 @@ package parse
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -76,6 +75,20 @@ func (c statefulContainer) Generation() uint32 { return c.state.Generation() }
 
 // State is the inner parser's.
 func (c statefulContainer) State() []byte { return c.state.State() }
+
+// Chosen says how the text that the container wrote is read, where that was
+// chosen too; format is "" always: the container's is not chosen here.
+func (c *container) Chosen() (format, reason string) {
+	inner, ok := c.inner.(Chooser)
+	if !ok {
+		return "", ""
+	}
+	name, why := inner.Chosen()
+	if name == "" {
+		return "", ""
+	}
+	return "", "its text is " + name + ", " + why
+}
 
 // keptText bounds the memory that is kept for the next entry.
 const keptText = 64 << 10
@@ -241,21 +254,38 @@ func detectDocker(entry []byte) int {
 
 // criPart reads "2016-10-06T00:17:09.669794202Z stdout F text".
 func criPart(dst, line []byte) (part, error) {
-	time, rest := word(line)
-	stream, rest := word(rest)
-	tags, text := word(rest)
-	if !isRFC3339(time) || string(stream) != "stdout" && string(stream) != "stderr" || len(tags) == 0 {
+	h, ok := readCRI(line)
+	if !ok {
 		return part{text: dst}, ErrCRI
 	}
-	tag, _, more := bytes.Cut(tags, []byte(":"))
-	if string(tag) != "P" && string(tag) != "F" {
-		return part{text: dst}, ErrCRI
-	}
-	p := part{text: append(dst, text...), stream: textBytes(stream), time: textBytes(time), open: string(tag) == "P"}
-	if more {
-		p.tags = tags
+	p := part{text: append(dst, h.text...), stream: textBytes(h.stream), time: textBytes(h.time), open: h.open}
+	if h.more {
+		p.tags = h.tags
 	}
 	return p, nil
+}
+
+// criLine is a line of CRI, taken apart.
+type criLine struct {
+	time, stream, tags, text []byte
+	open                     bool // more of the same line follows
+	more                     bool // there are more tags than P or F
+}
+
+func readCRI(line []byte) (l criLine, ok bool) {
+	var rest []byte
+	l.time, rest = word(line)
+	if !isRFC3339(l.time) {
+		return l, false
+	}
+	l.stream, rest = word(rest)
+	l.tags, l.text = word(rest)
+	if s := string(l.stream); s != "stdout" && s != "stderr" || len(l.tags) == 0 {
+		return l, false
+	}
+	tag, _, more := bytes.Cut(l.tags, []byte(":"))
+	l.open, l.more = string(tag) == "P", more
+	return l, l.open || string(tag) == "F"
 }
 
 // detectCRI is sure of time, stream and tag.
@@ -267,77 +297,4 @@ func detectCRI(entry []byte) int {
 	}
 	return certain(bytes.HasPrefix(rest, []byte("stdout F")) || bytes.HasPrefix(rest, []byte("stdout P")) ||
 		bytes.HasPrefix(rest, []byte("stderr F")) || bytes.HasPrefix(rest, []byte("stderr P")), 100)
-}
-
-// States of joining: which stream's line is open.
-const (
-	noneOpen uint32 = iota
-	stdoutOpen
-	stderrOpen
-)
-
-// DockerJoin decides which lines of Docker's json-file log carry one line of the
-// container: those of one stream until one ends in a newline. It has the form
-// that joining lines wants: state is 0 where nothing is open, joins says whether
-// line belongs to what is open, next is the state after it.
-func DockerJoin(state uint32, line []byte) (joins bool, next uint32) {
-	return joined(state, line, dockerTail)
-}
-
-// CRIJoin is DockerJoin for the log of containerd and CRI-O, where a tag says
-// whether more follows.
-func CRIJoin(state uint32, line []byte) (joins bool, next uint32) {
-	return joined(state, line, criTail)
-}
-
-func joined(state uint32, line []byte, tail func([]byte) (uint32, bool)) (bool, uint32) {
-	stream, open := tail(line)
-	joins := state != noneOpen && state == stream
-	if !open {
-		stream = noneOpen
-	}
-	return joins, stream
-}
-
-// dockerTail returns a line's stream, and whether more of it follows.
-func dockerTail(line []byte) (uint32, bool) {
-	line = trim(line)
-	s := scanner{b: line, i: 1}
-	if len(line) == 0 || line[0] != '{' {
-		return noneOpen, false
-	}
-	stream, open := stdoutOpen, false
-	for first := true; ; first = false {
-		key, ok := s.key(first)
-		if !ok {
-			return noneOpen, false
-		}
-		if key == nil {
-			return stream, open
-		}
-		value, ok := s.value()
-		if !ok {
-			return noneOpen, false
-		}
-		switch string(key) {
-		case `"log"`:
-			open = value[0] == '"' && !endsInNewline(value)
-		case `"stream"`:
-			if string(value) == `"stderr"` {
-				stream = stderrOpen
-			}
-		}
-	}
-}
-
-// criTail returns a line's stream, and whether more of it follows.
-func criTail(line []byte) (uint32, bool) {
-	p, err := criPart(nil, line)
-	switch {
-	case errors.Is(err, ErrCRI):
-		return noneOpen, false
-	case string(p.stream.Bytes) == "stderr":
-		return stderrOpen, p.open
-	}
-	return stdoutOpen, p.open
 }

@@ -155,6 +155,13 @@ func TestJoin(t *testing.T) {
 	d := func(log, stream string) string {
 		return fmt.Sprintf(`{"log":%q,"stream":%q,"time":"2026-01-25T10:10:10Z"}`, log, stream)
 	}
+	pieces := func(state uint32, line []byte) (bool, uint32) {
+		piece, joins, next := PieceJoin(state, line)
+		if IsPieceState(next) != (piece && next != 0) {
+			t.Errorf("state %d after %s", next, line)
+		}
+		return piece && joins, next
+	}
 	c := func(text, tag, stream string) string {
 		return "2026-01-25T10:10:10Z " + stream + " " + tag + " " + text
 	}
@@ -172,6 +179,10 @@ func TestJoin(t *testing.T) {
 		{"cri", CRIJoin, []string{c("a", "F", "stdout"), c("b", "P", "stdout"), c("c", "P", "stdout"), c("d", "F", "stdout"), c("e", "F", "stderr")}, []string{"a", "bcd", "e"}},
 		{"cri", CRIJoin, []string{c("a", "P", "stdout"), c("x", "F", "stderr"), c("b", "F", "stdout")}, []string{"a", "x", "b"}},
 		{"cri", CRIJoin, []string{c("a", "P:t", "stdout"), "broken", c("b", "F:t", "stdout")}, []string{"a", "broken", "b"}},
+		{"auto", pieces, []string{d("a\n", "stdout"), d("b", "stdout"), d("c\n", "stdout"), d("d\n", "stdout")}, []string{"a", "bc", "d"}},
+		{"auto", pieces, []string{c("a", "F", "stderr"), c("b", "P", "stderr"), c("c", "F", "stderr"), c("d", "F", "stderr")}, []string{"a", "bc", "d"}},
+		{"auto", pieces, []string{d("a", "stdout"), c("b", "F", "stdout"), d("c\n", "stdout")}, []string{"a", "stdout F b", "c"}},
+		{"auto", pieces, []string{`{"log":"a"}`, `{"log":"b"}`}, []string{"a", "b"}},
 	} {
 		p := parser(t, test.format, Options{}, nil)
 		var got []string

@@ -13,14 +13,16 @@
 //     their structure. csv and w3c keep what names their columns with the file's
 //     checkpoint.
 //   - docker, cri: what a container wrote, read by the format Options.Inner.
-//     Lines that came in parts have to be joined before (DockerJoin, CRIJoin).
+//     Lines that came in parts have to be joined before (DockerJoin, CRIJoin,
+//     or, for auto, PieceJoin).
 //   - regex, grok: by a pattern.
 //   - text: a plain line. Its time, level, thread, logger, process, host and
 //     what it has in brackets are recognised by what they look like and where
 //     they stand, and go to params; what remains is the message.
 //   - auto: by recognition: what begins with a brace is an envelope or a JSON
 //     object, always. The first entries of a file decide of which format the
-//     others are: that which knows them most surely, otherwise text. The choice
+//     others are: that which knows them most surely, otherwise text. csv is told
+//     by the file's first line and one below it that has as many fields. The choice
 //     is kept with the checkpoint; an entry that does not fit is text.
 //   - raw: the entry is the message.
 //

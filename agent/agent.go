@@ -106,7 +106,7 @@ type Agent struct {
 type counts struct {
 	bytes, entries, records, unparsed, truncated, partial atomic.Int64
 	filtered, sampled, limited, untransformed             atomic.Int64
-	known, shortened                                      atomic.Int64
+	known, shortened, undated                             atomic.Int64
 }
 
 // encoded counts what became of a block's entries.
@@ -129,6 +129,9 @@ func (c *counts) encoded(s *shipment) {
 		case transform.Limited:
 			c.limited.Add(l.entries)
 		}
+	}
+	if s.undated > 0 {
+		c.undated.Add(s.undated)
 	}
 	if s.known > 0 {
 		c.known.Add(s.known)

@@ -81,7 +81,8 @@ type reading struct {
 	key    []byte
 	path   []byte // for the header
 	result transform.Result
-	failed error // why the entry did not parse; it is shipped whole
+	failed error     // why the entry did not parse; it is shipped whole
+	at     time.Time // of the record
 }
 
 // read reads a letter. What it returns is the caller's.
@@ -90,13 +91,18 @@ func (l *letterReader) read(d *shipper.DeadLetter) reading {
 	if i := l.input(d.Path); i >= 0 {
 		r = l.routes[i]
 	}
-	out := reading{topic: r.topic, path: r.encoder.redact(nil, d.Path)}
+	out := reading{topic: r.topic, path: r.encoder.redact(nil, d.Path), at: time.Now()}
 	f := r.encoder.File(d.SourceID(), l.parsers[d.SourceID()])
-	f.Begin(time.Now())
+	f.Begin(out.at)
 	out.failed = f.Encode(d.Bytes, &l.e)
 	out.result = f.Transform(&l.e, d.Offset)
 	if out.result.Action == transform.Ship {
 		out.value = l.e.AppendJSON(nil)
+	}
+	if r.times != nil && out.result.Action == transform.Ship {
+		if ms := r.times.of(&l.e, out.at); ms != 0 {
+			out.at = time.UnixMilli(ms)
+		}
 	}
 	switch r.key {
 	case keyFile:
@@ -113,7 +119,7 @@ func (l *letterReader) read(d *shipper.DeadLetter) reading {
 // record makes the record that stands for the letter again.
 func (r *reading) record(d *shipper.DeadLetter) shipper.Record {
 	rec := shipper.Record{Start: d.Offset, End: d.Offset + d.Length, Raw: d.Bytes}
-	rec.Topic, rec.Key, rec.Value, rec.Timestamp = r.topic, r.key, r.value, time.Now()
+	rec.Topic, rec.Key, rec.Value, rec.Timestamp = r.topic, r.key, r.value, r.at
 	rec.Headers = []kgo.RecordHeader{
 		{Key: headerHost, Value: []byte(d.Host)},
 		{Key: headerPath, Value: r.path},

@@ -158,7 +158,7 @@ func routes(c *config.Config) ([]route, error) {
 		if topic == "" {
 			topic = c.Kafka.Topic
 		}
-		out = append(out, route{encoder: enc, topic: topic, key: kind})
+		out = append(out, route{encoder: enc, topic: topic, key: kind, times: newEventTimes(c, in)})
 	}
 	if len(wrong) > 0 {
 		return nil, wrong

@@ -46,6 +46,7 @@ type route struct {
 	encoder *Encoder
 	topic   string
 	key     keyKind
+	times   *eventTimes // nil: records have the time of their sending
 }
 
 type keyKind int
@@ -149,7 +150,9 @@ type shipment struct {
 	path    []byte
 
 	landings []shipper.Landing
-	known    int64 // entries that Kafka has already
+	known    int64     // entries that Kafka has already
+	undated  int64     // entries that should have a time of their own, and have none
+	now      time.Time // when its encoding began
 }
 
 // parserState is what the file's parser has to know after the entry that ends
@@ -186,6 +189,7 @@ type span struct {
 	failed                     string // why the entry did not parse
 	untransformed              string // which transformation failed
 	refused                    string // which redaction failed: the entry may not leave this host
+	at                         int64  // when it happened, in ms since 1970; 0: the record has the time of its sending
 }
 
 // bytes returns the value, the last one in values.
@@ -252,7 +256,8 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	}
 	s.source = append(s.source[:0], b.File.String()...)
 	s.path = r.encoder.redact(s.path[:0], b.Origin)
-	f.Begin(time.Now())
+	s.now = time.Now()
+	f.Begin(s.now)
 	e, _ := p.scratch.Get().(*envelope.Envelope)
 	if e == nil {
 		e = &envelope.Envelope{}
@@ -312,6 +317,11 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 	if r.key == keyApplication {
 		s.values = e.AppendApplication(s.values)
 		sp.key = len(s.values) - sp.end
+	}
+	if r.times != nil {
+		if sp.at = r.times.of(e, s.now); sp.at == 0 {
+			s.undated++
+		}
 	}
 	s.spans = append(s.spans, sp)
 	return transform.Ship
@@ -383,6 +393,9 @@ func (p *pipeline) fill(s *shipment, r *route) {
 		}
 		*rec = shipper.Record{Start: entry.Start, End: entry.End, Raw: entry.Data}
 		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], r.topic, now
+		if sp.at != 0 {
+			rec.Timestamp = time.UnixMilli(sp.at)
+		}
 		if sp.refused != "" {
 			rec.Refuse = fmt.Errorf("a redaction failed, it may not be sent: %s", sp.refused)
 		}

@@ -135,7 +135,11 @@ func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Se
 		},
 	}
 	for _, h := range hs {
-		o.Topics = append(o.Topics, shipper.ReadBackTopic{Topic: h.Topic, From: h.From, Since: h.Since})
+		t := shipper.ReadBackTopic{Topic: h.Topic, From: h.From, Since: h.Since}
+		if a.c.Kafka.Timestamp == "event" {
+			t.Since = time.Time{} // records say nothing of when they were sent
+		}
+		o.Topics = append(o.Topics, t)
 	}
 	a.log.Info("the last run did not end in order: reading back what it sent after its last save", "at_most", o.Limit)
 	began := time.Now()

@@ -119,6 +119,9 @@ type Totals struct {
 	Untransformed int64 `json:"untransformed"`
 	// Shortened is how often a record was cut to what its topic takes.
 	Shortened int64 `json:"shortened"`
+	// Undated, with timestamp: event, is how many records have the time of their
+	// sending: their entries tell no time that can be.
+	Undated int64 `json:"undated"`
 }
 
 // Status returns how the agent stands. It may be called at any time.
@@ -131,7 +134,7 @@ func (a *Agent) Status() Status {
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
 			Filtered: a.counts.filtered.Load(), Sampled: a.counts.sampled.Load(), Limited: a.counts.limited.Load(), AlreadySent: a.counts.known.Load(), Untransformed: a.counts.untransformed.Load(),
-			Shortened: a.counts.shortened.Load(),
+			Shortened: a.counts.shortened.Load(), Undated: a.counts.undated.Load(),
 		},
 	}
 	if addr := a.adminAddr.Load(); addr != nil {

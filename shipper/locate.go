@@ -15,7 +15,11 @@ func (r *readBack) locate(ctx context.Context, admin *kadm.Client, t ReadBackTop
 	if err == nil {
 		starts, err = listOffsets(ctx, t.Topic, admin.ListStartOffsets)
 	}
-	if err == nil && !t.names(ends) {
+	switch {
+	case err != nil || t.names(ends):
+	case t.Since.IsZero():
+		since = starts
+	default:
 		since, err = listOffsets(ctx, t.Topic, func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
 			return admin.ListOffsetsAfterMilli(ctx, t.Since.Add(-sinceSlack).UnixMilli(), topics...)
 		})

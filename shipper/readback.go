@@ -42,7 +42,7 @@ type ReadBackTopic struct {
 	// From are the offsets to begin at, by partition.
 	From map[int32]int64
 	// Since is for the partitions that From does not name: they are read from
-	// the first record that is not much older.
+	// the first record that is not much older; zero is from their start.
 	Since time.Time
 }
 

@@ -88,6 +88,8 @@ func TestReadBackBeginsAtTheOffsets(t *testing.T) {
 	if len(r.values) > 0 || r.Ends["b"][0] != 1 {
 		t.Errorf("records that are too old were read: %v, %v", r.values, r.Ends)
 	}
+	r = readBackFrom(t, c, ReadBackOptions{Topics: []ReadBackTopic{{Topic: "b"}}})
+	equal(t, "read from the start", r.values, []string{"b/0/ours3"})
 }
 
 // TestReadBackWaitsForWhatIsOnItsWay has records of ours come in, one whenever

@@ -69,7 +69,7 @@ type Kafka struct {
 	Compression string // none, gzip, snappy, lz4, zstd
 	Delivery    string // at-least-once
 	Key         string // none, file, host, application
-	Timestamp   string // now
+	Timestamp   string // of a record: now (when it is sent), event (when its entry says that it happened)
 	Linger      time.Duration
 	TLS         *TLS   // nil: plaintext
 	SASL        *SASL  // nil: none

@@ -117,7 +117,7 @@ func TestErrors(t *testing.T) {
 		"topic":           {head + "  topic: applications:central_logging\n", []string{":6:10: kafka.topic: \"applications:central_logging\" is not a legal topic name", "did you mean applications.central_logging?"}},
 		"long topic":      {head + "  topic: " + strings.Repeat("a", 250) + "\n", []string{"has 250 characters"}},
 		"exactly once":    {head + "  delivery: exactly-once\n", []string{"kafka.delivery: \"exactly-once\" is not available in this version; available: at-least-once"}},
-		"timestamp":       {head + "  timestamp: event\n", []string{"not available in this version"}},
+		"timestamp":       {head + "  timestamp: evnt\n", []string{`"evnt" is none of now, event (did you mean event?)`}},
 		"key template":    {head + "  key: \"{{.application}}\"\n", []string{"key templates are not available"}},
 		"dead letter":     {head + "  dead_letter: {topic: applications.central_logging}\n", []string{"kafka.dead_letter.topic", "name another topic"}},
 		"dead letters":    {head + "  dead_letter: {max_file_bytes: 1KiB}\n", []string{"kafka.dead_letter.max_file_bytes", "1KiB is not between"}},

@@ -92,7 +92,7 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 		{"compression", d.choice(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
 		{"delivery", d.later(&k.Delivery, []string{"at-least-once"}, "exactly-once")},
 		{"key", d.recordKey(&k.Key)},
-		{"timestamp", d.later(&k.Timestamp, []string{"now"}, "event")},
+		{"timestamp", d.choice(&k.Timestamp, "now", "event")},
 		{"linger", d.duration(&k.Linger, 0, 10*time.Second)},
 		{"tls", func(n *yaml.Node, path string) { k.TLS = d.tls(n, path) }},
 		{"sasl", func(n *yaml.Node, path string) { k.SASL = d.sasl(n, path) }},

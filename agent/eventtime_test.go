@@ -28,7 +28,7 @@ func TestEventTime(t *testing.T) {
 		future + " INFO in the future",
 		"1970-01-01 00:00:00 INFO long ago",
 		`{"message":"no time at all","payload":{"application":"A","params":{"timestamp":"soon"}}}`,
-	}, "\n") + "\n")
+	}, "\n")+"\n")
 	r.c.Inputs[0].Multiline.Preset = "none"
 	r.start()
 	r.wait("all lines", func() bool { return r.status().Totals.Undated == 4 && r.status().Totals.Acknowledged == 7 })

@@ -48,7 +48,7 @@ func isColumnName(name []byte) bool {
 	if c := name[0] | 0x20; (c < 'a' || c > 'z') && name[0] < 0x80 && bytes.IndexByte([]byte("_@#$"), name[0]) < 0 {
 		return false
 	}
-	return bytes.IndexAny(name, "=:[]{}<>\"'!?;\\") < 0
+	return !bytes.ContainsAny(name, "=:[]{}<>\"'!?;\\")
 }
 
 // detect returns how surely an entry is a line below the header: it has as many

@@ -86,6 +86,8 @@ func TestFormats(t *testing.T) {
 		{"list", "envelope json", `[1]`, "", ErrNotObject},
 		{"plain in auto", "auto", `plain text`, "", nil},
 		{"broken in auto", "auto", `{"message":"m"`, "", ErrRelaxed},
+		{"cut off behind a second message", "json", `{"message":"a","message":`, "", ErrInvalidJSON},
+		{"cut off behind a second message, in auto", "auto", `{"message":"a","message":`, "", ErrRelaxed},
 		{"broken JSON", "json", `{"a":}`, "", ErrInvalidJSON},
 		{"raw keeps space", "raw auto", "  a\tb ", "", nil},
 		{"invalid UTF-8", "envelope auto", "{\"message\":\"a\xffb\xc3\",\"payload\":{\"application\":\"A\",\"params\":{}}}", "{\"message\":\"a\ufffdb\ufffd\",\"payload\":{\"application\":\"A\",\"params\":{}}}", nil},

@@ -91,7 +91,7 @@ func (f *found) top(s *scanner, members *fields) bool {
 		switch string(key) {
 		case `"message"`:
 			value, ok = s.value()
-			if f.at[message] != nil && members != nil {
+			if f.at[message] != nil && members != nil && ok {
 				members.json(key, value, escaped)
 				f.twice = true
 				break

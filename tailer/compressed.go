@@ -1,6 +1,7 @@
 package tailer
 
 import (
+	"bytes"
 	"compress/bzip2"
 	"errors"
 	"fmt"
@@ -55,6 +56,31 @@ func sniff(f io.ReaderAt) (packing, error) {
 		}
 	}
 	return notPacked, nil
+}
+
+// settledPlain reports whether a content that was taken for a plain file is one:
+// it may have been opened before there was enough of it to tell, as a file that
+// is just being compressed is.
+func settledPlain(c content) bool {
+	p, ok := c.(plain)
+	if !ok {
+		return true
+	}
+	var b [sniffLen]byte
+	n, err := p.ReadAt(b[:], 0)
+	if err != nil && err != io.EOF {
+		return false
+	}
+	kind, err := sniff(bytes.NewReader(b[:n]))
+	if kind != notPacked || err != nil {
+		return false
+	}
+	for _, magic := range [...]string{"\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "BZh91AY&SY"} {
+		if n > 0 && n < len(magic) && magic[:n] == string(b[:n]) {
+			return false
+		}
+	}
+	return true
 }
 
 const (

@@ -201,6 +201,47 @@ func TestDeletedFileLivesOnCompressed(t *testing.T) {
 	}
 }
 
+// The original goes while its compressed form is only half there, with the
+// tailer running or not: it is waited for, and is the file that was read.
+func TestHalfCompressedAndOriginalGone(t *testing.T) {
+	bz, err := base64.StdEncoding.DecodeString(bzip2OneTwo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "one\ntwo\n"
+	for how, data := range map[string][]byte{"gzip": compressed("gzip", []byte(text)), "zstd": compressed("zstd", []byte(text)), "bzip2": bz} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %t", how, down), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				r.write("a.log", text[:4])
+				r.start()
+				r.want("one")
+				if down {
+					r.stop()
+				}
+				r.append("a.log", text[4:])
+				if !down {
+					r.want("one", "two")
+				}
+				for _, n := range []int{0, 2, 8, len(data) / 2} { // at no length it is another file
+					r.write("a.log.1.z", string(data[:n]))
+					if n == 0 {
+						r.remove("a.log")
+					}
+					if n == 0 && down {
+						r.start()
+					}
+					r.nothingMore(3)
+				}
+				r.write("a.log.1.z", string(data))
+				r.write("a.log", "three\n")
+				r.want("one", "two", "three")
+			})
+		}
+	}
+}
+
 func FuzzPacked(f *testing.F) {
 	for _, how := range []string{"gzip", "zstd"} {
 		f.Add(compressed(how, []byte("one\ntwo\n")))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -85,6 +86,24 @@ func contentOf(f *os.File, fi os.FileInfo, at int64, limit int) (content, error)
 		return plain{f}, nil
 	}
 	return newPacked(f, fi, c, at, limit), nil
+}
+
+// errMoved says that a file was renamed or removed since its folder was listed.
+var errMoved = errors.New("renamed or removed since its folder was listed")
+
+// openAt opens the file that was seen at path under that key, to be read from
+// its beginning. It fails with errMoved if it is no longer there.
+func openAt(path string, key fileKey) (content, error) {
+	f, fi, err := openRegular(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: %w", errMoved, err)
+	case err != nil:
+		return nil, err
+	case keyOf(f, fi) != key:
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, errMoved), f.Close())
+	}
+	return contentOf(f, fi, 0, 0)
 }
 
 // openContent opens what lies at path, to be read from its beginning.

@@ -3,6 +3,9 @@ package tailer
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"time"
 )
 
@@ -35,7 +38,7 @@ func judge(ds []doubt) []judgement {
 		d := &ds[i]
 		j := judgement{}
 		for k := range d.of {
-			if j = d.of[k].judge(d.path); j.answer != no {
+			if j = d.of[k].judge(d.path, d.key); j.answer != no {
 				break
 			}
 		}
@@ -45,34 +48,57 @@ func judge(ds []doubt) []judgement {
 	return out
 }
 
-// judge reports whether what lies at path is a copy of the file: it holds
-// nothing but the file's own bytes, from the first on. Where the file is at
-// hand the two are compared with each other, else with its marks.
-func (f *traces) judge(path string) judgement {
-	j := judgement{of: f.id}
-	j.path = path
-	c, err := openContent(path)
+// judge reports whether the file that was seen at path is a copy of f: it holds
+// nothing but the file's own bytes, from the first on. Where f is at hand the
+// two are compared with each other, else with its marks.
+//
+// f is opened first: what is made of it is complete before f is removed. The
+// other way round, a compressed form that was opened when it was still empty
+// would be compared with the marks, and be no copy.
+func (f *traces) judge(path string, key fileKey) (j judgement) {
+	j.of, j.path = f.id, path
+	own, ok := f.openOwn()
+	if ok {
+		defer own.Close()
+	}
+	c, err := openAt(path, key)
 	if err != nil {
+		if a := unopened(err); a == notYet {
+			j.answer, j.moving = a, true
+		} // else that it cannot be read has to be said of a file of its own
 		return j
 	}
 	defer c.Close()
 	j.packed = isPacked(c)
-	own, ok := f.openOwn()
+	defer func() {
+		switch {
+		case j.answer != no:
+		case !contentLonger(c, 0): // it may become anything
+			j.answer = notYet
+		case !settledPlain(c):
+			j.answer, j.packed = notYet, true
+		}
+	}()
 	if !ok {
 		j.answer = f.judgeByMarks(c, &j)
 		return j
 	}
-	defer own.Close()
-	if f.agreesWith(own) != yes { // that will be noticed
+	switch f.agreesWith(own) {
+	case no: // that will be noticed
 		j.answer, j.moving, j.truncated = notYet, true, true
 		j.like = f.agreesWith(c) == yes
+		return j
+	case notYet:
+		j.answer, j.moving = notYet, true
 		return j
 	}
 	n, prefix, err := prefixOf(c, own)
 	switch {
 	case errors.Is(err, errIncomplete):
 		j.answer = notYet
-	case err != nil: // it cannot be read: that has to be said of a file of its own
+	case errors.Is(err, errUnread):
+		j.answer, j.moving = notYet, true
+	case err != nil: // it is damaged: that has to be said of a file of its own
 	case prefix && n == 0: // it may become anything
 		j.answer = notYet
 	case prefix:
@@ -83,6 +109,15 @@ func (f *traces) judge(path string) judgement {
 		j.answer, j.moving = notYet, true
 	}
 	return j
+}
+
+// unopened says what it means for the comparison of a file that it could not be
+// opened.
+func unopened(err error) answer {
+	if errors.Is(err, errCannotUnpack) || errors.Is(err, errNotRegular) || errors.Is(err, fs.ErrPermission) {
+		return no
+	}
+	return notYet // it was renamed meanwhile, or the disk gave an error
 }
 
 // openOwn opens the file where it was last, if it is there.
@@ -134,6 +169,9 @@ func (f *traces) judgeByMarks(c content, j *judgement) answer {
 	return yes
 }
 
+// errUnread says that a comparison came to nothing, since the disk gave an error.
+var errUnread = errors.New("could not be read to be compared")
+
 // prefixOf reports whether all that c holds is the beginning of whole, and how
 // much that is.
 func prefixOf(c, whole content) (n int64, is bool, err error) {
@@ -142,11 +180,24 @@ func prefixOf(c, whole content) (n int64, is bool, err error) {
 		c.hold(n)
 		whole.hold(n)
 		k, err := c.ReadAt(x, n)
+		if err != nil && err != io.EOF {
+			return n, false, fmt.Errorf("%w: %w", errUnread, err)
+		}
 		if k == 0 {
 			break
 		}
-		if m, _ := whole.ReadAt(y[:k], n); m < k || !bytes.Equal(x[:k], y[:k]) {
+		m, failed := whole.ReadAt(y[:k], n)
+		if !bytes.Equal(x[:m], y[:m]) {
 			return n, false, nil
+		}
+		if m < k {
+			if failed == io.EOF { // a compressed one says what it was at a second look
+				_, failed = whole.look()
+			}
+			if failed != nil {
+				failed = fmt.Errorf("%w: %w", errUnread, failed)
+			}
+			return n, false, failed
 		}
 		n += int64(k)
 		if err != nil {
@@ -154,10 +205,13 @@ func prefixOf(c, whole content) (n int64, is bool, err error) {
 		}
 	}
 	l, err := c.look()
-	if err == nil {
-		err = l.broken
+	if err != nil {
+		return n, false, fmt.Errorf("%w: %w", errUnread, err)
 	}
-	return n, err == nil, err
+	if l.packed && l.broken == nil && l.size > n { // it was empty when it was opened
+		return n, false, errIncomplete
+	}
+	return n, l.broken == nil, l.broken
 }
 
 func isPacked(c content) bool {

@@ -191,4 +191,9 @@
 //     one was in none of the places: given up. See Tailer.settle.
 //   - The live file was met while a compressed generation before it was still
 //     being written, and came before it. See Tailer.unsettled.
+//   - A compressed file was opened while it was still empty, its original a moment
+//     later, when that was gone: no copy, and read again. See traces.judge.
+//   - A file was compared under a path that led to another by then. See openAt.
+//   - The original was gone while its compressed form was not complete: that was
+//     read as a file of its own. See finder.look, pending.
 package tailer

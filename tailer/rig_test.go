@@ -237,6 +237,17 @@ func (r *rig) want(texts ...string) {
 	}
 }
 
+// nothingMore gives a line that must not come the time of so many scans.
+func (r *rig) nothingMore(scans int) {
+	r.t.Helper()
+	had := len(r.texts())
+	for end := time.Now().Add(time.Duration(scans) * r.o.RescanInterval); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if got := r.texts(); len(got) > had {
+			r.t.Fatalf("got %.200q", got[had:])
+		}
+	}
+}
+
 // wait polls until ok, at most 15 s.
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()

@@ -392,8 +392,8 @@ func (t *Tailer) settle(f *file, r found, now time.Time) {
 		t.forget(f)
 	case f.src.f != nil:
 		// Deleted, or moved elsewhere: read on while it is open.
-	case r.undecided && !t.o.Once:
-		// Its successors wait for the answer.
+	case (r.undecided || r.again) && !t.o.Once:
+		// Its successors wait for the answer, and so does what came after it.
 	case !f.sought && !t.o.Once && !f.missed:
 		// A folder in which files are being renamed is listed with gaps.
 		f.sought = true

@@ -108,7 +108,8 @@ func (f *finder) look(lost []missing) []found {
 		}
 		return ss
 	}
-	taken := map[fileKey]bool{} // one file on disk is one file of ours
+	taken := map[fileKey]bool{}   // one file on disk is one file of ours
+	pending := map[fileKey]bool{} // may be one of them, and is not complete
 	out := make([]found, len(lost))
 	siblings := make([][]sibling, len(lost))
 	at := map[FileID]place{}
@@ -121,13 +122,20 @@ func (f *finder) look(lost []missing) []found {
 		siblings[i] = ss
 		r.id = l.id
 		l.truncated, r.reused = l.wasTruncated(ss)
-		if r.place, r.undecided = l.among(ss, taken); r.path != "" {
+		var unclear []fileKey
+		if r.place, unclear = l.among(ss, taken); r.path != "" {
 			taken[r.key] = true
 			at[l.id] = r.place
-		} else if r.place = f.pinned(l); r.path != "" {
-			r.undecided = false
+			continue
+		}
+		if r.place = f.pinned(l); r.path != "" {
 			taken[r.key] = true
-		} else if l.truncated {
+			continue
+		}
+		for _, key := range unclear {
+			r.undecided, pending[key] = true, true
+		}
+		if l.truncated {
 			if r.short = l.shortCopy(ss, taken); r.short != nil {
 				taken[r.short.key] = true
 			}
@@ -147,7 +155,7 @@ func (f *finder) look(lost []missing) []found {
 				known[k].path, known[k].key = p.path, p.key
 			}
 		}
-		r.later, r.again = f.generations(*l, self, known, siblings[i])
+		r.later, r.again = f.generations(*l, self, known, pending, siblings[i])
 	}
 	return out
 }
@@ -215,8 +223,9 @@ func listSiblings(dir string) (out []sibling, whole bool) {
 // among finds the missing file: by device and inode, else by inode (device
 // numbers change with a reboot), else by content alone (moved between file
 // systems, compressed, or copied before it was truncated). Content has to agree
-// each time.
-func (l *missing) among(ss []sibling, taken map[fileKey]bool) (at place, undecided bool) {
+// each time. Where it is not found, unclear are files that may be it, and cannot
+// be compared yet.
+func (l *missing) among(ss []sibling, taken map[fileKey]bool) (at place, unclear []fileKey) {
 	tests := []func(*sibling) bool{
 		func(s *sibling) bool { return s.key == l.key && l.maybe(s) },
 		func(s *sibling) bool { return s.key.ino == l.key.ino && l.key.ino != 0 && l.maybe(s) },
@@ -230,13 +239,15 @@ func (l *missing) among(ss []sibling, taken map[fileKey]bool) (at place, undecid
 			}
 			switch answer, packed := l.agrees(s); answer {
 			case yes:
-				return s.place(packed), false
+				return s.place(packed), nil
 			case notYet:
-				undecided = !l.impatient
+				if !l.impatient {
+					unclear = append(unclear, s.key)
+				}
 			}
 		}
 	}
-	return place{}, undecided
+	return place{}, unclear
 }
 
 // maybe reports whether an inode is hint enough. Of a file of which nothing was
@@ -286,16 +297,19 @@ const (
 
 // agrees compares the content of s with the marks.
 func (f *traces) agrees(s *sibling) (a answer, packed bool) {
-	c, err := openContent(s.path)
+	c, err := openAt(s.path, s.key)
 	if err != nil {
-		return no, false
+		return unopened(err), false
 	}
 	defer c.Close()
 	p, packed := c.(*packedFile)
 	if packed && s.key == f.key && f.sealed.End == f.off && f.sealed.fits(p.raw, p.mtime) {
 		return yes, true
 	}
-	return f.agreesWith(c), packed
+	if a = f.agreesWith(c); a == no && !settledPlain(c) {
+		a = notYet
+	}
+	return a, packed
 }
 
 // agreesWith is agrees for an open content.
@@ -308,7 +322,10 @@ func (f *traces) agreesWith(c content) answer {
 			return a
 		}
 	}
-	if l, err := c.look(); err != nil || !l.packed && l.size < f.off {
+	switch l, err := c.look(); {
+	case err != nil:
+		return notYet
+	case !l.packed && l.size < f.off:
 		return no
 	}
 	return yes
@@ -318,12 +335,12 @@ func (f *traces) agreesWith(c content) answer {
 func (w *waymark) agreesWith(c content) answer {
 	m, err := markAt(c, w.off-int64(w.mark.Len), w.mark.Len)
 	if err != nil {
-		return no
+		return notYet
 	}
 	if m == w.mark {
 		return yes
 	}
-	if p, ok := c.(*packedFile); ok && m.Len == 0 && p.err == errIncomplete {
+	if p, ok := c.(*packedFile); ok && m.Len == 0 && (p.err == errIncomplete || p.in.err != nil) {
 		return notYet
 	}
 	return no
@@ -337,7 +354,7 @@ func (l *missing) shortCopy(ss []sibling, taken map[fileKey]bool) *copied {
 		if taken[s.key] || s.key == l.key || !rotatedAs(l.origin, s.path) || !madeSince(s, l.seen.Add(-clockSlack)) {
 			continue
 		}
-		c, err := openContent(s.path)
+		c, err := openAt(s.path, s.key)
 		if err != nil {
 			continue
 		}
@@ -393,7 +410,7 @@ func (c *copied) marks(from content) (err error) {
 // that no pattern finds: they carry its name with something added, were made and
 // written after it was last seen, and are no copy of a file that is known. again
 // says that one could not be told yet.
-func (f *finder) generations(l missing, self fileKey, known []traces, ss []sibling) (out []generation, again bool) {
+func (f *finder) generations(l missing, self fileKey, known []traces, pending map[fileKey]bool, ss []sibling) (out []generation, again bool) {
 	since := l.seen.Add(-clockSlack)
 	for i := range ss {
 		s := &ss[i]
@@ -411,6 +428,11 @@ func (f *finder) generations(l missing, self fileKey, known []traces, ss []sibli
 		if born.Before(since) {
 			continue // it was there before, under its own name: not a rotated file
 		}
+		empty := s.info.Size() == 0 && !taken && !l.impatient && time.Since(s.info.ModTime()) < staleAfter
+		if pending[s.key] || empty { // it may yet turn out to be a file that is known
+			again = true
+			continue
+		}
 		g := generation{origin: l.origin, place: s.place(false), input: l.input, born: born}
 		if taken {
 			g.name = s.path
@@ -418,21 +440,21 @@ func (f *finder) generations(l missing, self fileKey, known []traces, ss []sibli
 		switch a, packed := copyOfAny(s, known); {
 		case a == yes:
 			continue
-		case a == notYet && !l.impatient && (packed || s.info.Size() > 0 || time.Since(s.info.ModTime()) < staleAfter):
-			again = true // an empty one may be a copy that begins
+		case a == notYet && !l.impatient && (packed || s.info.Size() > 0):
+			again = true
 			continue
 		default:
-			g.packed, g.head = packed, headOf(s.path)
+			g.packed, g.head = packed, headOf(s)
 		}
 		out = append(out, g)
 	}
 	return out, again
 }
 
-// headOf returns the fingerprint of the first bytes of what lies at path, the
-// zero Mark if they cannot be read.
-func headOf(path string) Mark {
-	c, err := openContent(path)
+// headOf returns the fingerprint of the first bytes of s, the zero Mark if they
+// cannot be read.
+func headOf(s *sibling) Mark {
+	c, err := openAt(s.path, s.key)
 	if err != nil {
 		return Mark{}
 	}
@@ -447,15 +469,18 @@ func headOf(path string) Mark {
 
 // copyOfAny reports whether s holds nothing but bytes of one file that is known.
 func copyOfAny(s *sibling, known []traces) (a answer, packed bool) {
-	if c, err := openContent(s.path); err == nil {
+	switch c, err := openAt(s.path, s.key); {
+	case err == nil:
 		packed = isPacked(c)
 		c.Close()
+	case unopened(err) == notYet:
+		return notYet, false
 	}
 	for i := range known {
 		if known[i].key == s.key {
 			continue
 		}
-		switch j := known[i].judge(s.path); {
+		switch j := known[i].judge(s.path, s.key); {
 		case j.answer == no || j.truncated && !j.like:
 		case j.truncated: // where what is left of it will be found
 			return yes, packed

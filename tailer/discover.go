@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -104,29 +105,46 @@ var errIsFolder = errors.New("is a directory: name the files in it, such as with
 // scan is what one look at the folders found.
 type scan struct {
 	dirs       map[string]bool // the folders that were listed; nil stands for all
+	unlisted   map[string]bool // of all, those that are as they were and were not listed; nil where none was left out
+	listed     int             // how many were, or are gone
 	candidates []candidate     // files under their own name before symbolic links
 	newDirs    bool
 	errs       map[string]error // folders that cannot be listed
 }
 
+// whole reports whether the scan has met all there is.
+func (s *scan) whole() bool { return s.dirs == nil && s.unlisted == nil }
+
 // finder looks for files. It is used by one goroutine at a time.
 type finder struct {
 	matcher *matcher
-	pins    string           // Options.PinDir
-	watch   func(dir string) // called before a folder is listed
-	known   map[string]bool  // folders that were listed before
+	pins    string                // Options.PinDir
+	watch   func(dir string) bool // called before a folder is listed; whether its events come
+	known   map[string]bool       // folders that were listed before
+	kept    map[string]*listing
+	named   map[fileKey]string // the folder of kept that has the key
+	round   []known            // files to be looked at, as long as their folders are not listed
 }
 
-// all looks everywhere.
-func (f *finder) all() scan {
+// all looks everywhere. With sw it leaves out the folders that need no listing.
+func (f *finder) all(sw *sweep) scan {
 	s := scan{errs: map[string]error{}}
+	if sw != nil {
+		s.unlisted = map[string]bool{}
+	}
 	listed := map[string]bool{}
 	for _, ps := range f.matcher.patterns {
 		for _, p := range ps {
-			f.walk(p.base, p.depth, map[fileKey]bool{}, listed, &s)
+			f.walk(p.base, p.depth, map[fileKey]bool{}, listed, sw, &s)
 		}
 	}
 	f.known = listed
+	s.listed += f.forget(listed) // nothing is left in those that have gone
+	if len(s.unlisted) == 0 {
+		s.unlisted = nil
+	} else {
+		f.lookAt(sw, &s)
+	}
 	sortCandidates(s.candidates)
 	return s
 }
@@ -136,7 +154,8 @@ func (f *finder) some(dirs map[string]bool) scan {
 	s := scan{dirs: dirs, errs: map[string]error{}}
 	for dir := range dirs {
 		if f.known[dir] {
-			f.list(dir, &s)
+			fi, _ := os.Stat(dir) // if it fails, so does listing it
+			f.list(dir, fi, &s)
 		}
 	}
 	sortCandidates(s.candidates)
@@ -159,7 +178,7 @@ func sortCandidates(cs []candidate) {
 
 // walk lists dir and the folders below it. above holds the folders on the way
 // down: a symbolic link to one of them would never end.
-func (f *finder) walk(dir string, depth int, above map[fileKey]bool, listed map[string]bool, s *scan) {
+func (f *finder) walk(dir string, depth int, above map[fileKey]bool, listed map[string]bool, sw *sweep, s *scan) {
 	fi, err := os.Stat(dir)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -177,37 +196,41 @@ func (f *finder) walk(dir string, depth int, above map[fileKey]bool, listed map[
 		above[key] = true
 		defer delete(above, key)
 	}
-	var below []string
-	if listed[dir] {
-		below = f.folders(dir)
-	} else {
+	if !listed[dir] {
 		listed[dir] = true
-		below = f.list(dir, s)
+		if sw != nil && !sw.changed[dir] && f.asListed(dir, fi) {
+			s.unlisted[dir] = true
+		} else {
+			f.list(dir, fi, s)
+		}
 	}
-	if depth == 0 {
-		return
-	}
-	for _, d := range below {
-		f.walk(d, depth-1, above, listed, s)
+	if l := f.kept[dir]; l != nil && depth != 0 {
+		for _, d := range l.below {
+			f.walk(d, depth-1, above, listed, sw, s)
+		}
 	}
 }
 
-// folders returns the folders in dir.
-func (f *finder) folders(dir string) []string {
-	s := scan{errs: map[string]error{}}
-	return f.list(dir, &s)
-}
-
-// list adds what lies in dir to s and returns the folders in it.
-func (f *finder) list(dir string, s *scan) (below []string) {
+// list adds what lies in dir, which fi tells of, to s, and keeps what it takes to
+// leave that out the next time.
+func (f *finder) list(dir string, fi fs.FileInfo, s *scan) {
 	if dir == f.pins {
-		return nil // pins are looked for by id, and are nobody's new files
+		return // pins are looked for by id, and are nobody's new files
 	}
-	f.watch(dir)
+	began, first := time.Now(), len(s.candidates)
+	watched := f.watch(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		s.errs[dir] = err
 	}
+	s.listed++
+	below := f.sort(dir, entries, s)
+	f.keep(dir, fi, began, watched && err == nil, below, s.candidates[first:])
+}
+
+// sort adds those of a folder's entries to s that are wanted, and returns the
+// folders among them.
+func (f *finder) sort(dir string, entries []fs.DirEntry, s *scan) (below []string) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		mode := e.Type()

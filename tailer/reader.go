@@ -55,16 +55,22 @@ func (r *reader) turn(ctx context.Context, s *source, final bool) outcome {
 	if o.packed && !o.more && o.err == nil && o.verdict == same {
 		s.note(&o.look)
 	}
+	if o.err == nil && o.verdict == same {
+		s.left = Seal{o.raw, o.mtime, o.size}
+	}
 	return o
 }
 
 func (r *reader) attempt(ctx context.Context, s *source, final bool) (o outcome) {
 	now := time.Now()
-	if s.f == nil {
+	opened := s.f == nil
+	if opened {
 		if o.verdict, o.err = s.open(); o.err != nil || o.verdict != same {
 			return o
 		}
-		s.restart()
+		if _, packed := s.f.(*packedFile); packed {
+			s.restart() // its decoder begins anew
+		}
 	}
 	var done bool
 	if o.look, done = s.settled(); done {
@@ -72,6 +78,11 @@ func (r *reader) attempt(ctx context.Context, s *source, final bool) (o outcome)
 	}
 	if o.look, o.err = s.look(); o.err != nil {
 		return o
+	}
+	// Of many files each is closed and opened again all the time: what is open in
+	// it has to grow old all the same.
+	if opened && !o.packed && !s.left.fits(o.raw, o.mtime) {
+		s.restart()
 	}
 	if s.fromEnd {
 		if _, o.err = r.recognise(s, o.size, true); o.err != nil {

@@ -52,8 +52,11 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	}
 	t.missNames(s, names, now)
 	t.seekNames(&s, names, now)
-	if s.dirs == nil {
+	if s.dirs == nil { // a folder that needs no listing had no errors
 		t.postErrors(errs)
+	}
+	if s.whole() {
+		t.unmet = false
 		t.missResumed(now)
 		t.seekAgain()
 		maps.DeleteFunc(t.doubtful, func(key fileKey, _ *doubtful) bool { return !seen[key] })
@@ -62,7 +65,7 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	for i := range fresh {
 		t.meet(&fresh[i], now)
 	}
-	if s.dirs == nil && !t.looking && len(t.lost)+len(t.doubts) == 0 {
+	if s.whole() && !t.looking && len(t.lost)+len(t.doubts) == 0 {
 		t.scanned = true
 	}
 }
@@ -82,9 +85,10 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 		return
 	}
 	changed := c.info.Size() != f.raw || !c.info.ModTime().Equal(f.mtime)
+	moved := !f.here || f.name != c.name || f.src.path != c.path
 	if !f.here {
 		t.arrive(f, c.name, c.path, c.key, now)
-	} else if f.name != c.name || f.src.path != c.path {
+	} else if moved {
 		t.unplace(f)
 		f.name, f.src.path, f.unproved = c.name, c.path, true
 		t.place(f)
@@ -102,9 +106,10 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 	if f.name != f.src.origin && !f.displaced {
 		t.displace(f, now)
 	}
-	if changed && (f.fault == nil || now.After(f.nextLook)) {
+	switch {
+	case changed && (f.fault == nil || now.After(f.nextLook)):
 		t.wakeNow(f)
-	} else {
+	case changed || moved:
 		t.post(f)
 	}
 }
@@ -138,7 +143,10 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 // missNames displaces the files whose names lead nowhere, or to another file.
 func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 	for name, f := range t.byName {
-		if s.dirs != nil && !s.dirs[filepath.Dir(name)] || s.blind(name) {
+		if s.listed == 0 { // and none is missing
+			break
+		}
+		if dir := filepath.Dir(name); s.unlisted[dir] || s.dirs != nil && !s.dirs[dir] || s.blind(name) {
 			continue
 		}
 		if key, ok := names[name]; ok && key == f.src.key {
@@ -208,7 +216,11 @@ func (t *Tailer) lookFor(f *file) {
 // under it, and were rotated away in their turn, where nothing has the name now.
 func (t *Tailer) seekNames(s *scan, names map[string]fileKey, now time.Time) {
 	for f := range t.watched {
-		if _, taken := names[f.src.origin]; taken || f.busy || f.looking || !f.displaced || f.name != "" {
+		_, taken := names[f.src.origin]
+		if s.unlisted[filepath.Dir(f.src.origin)] {
+			taken = t.byName[f.src.origin] != nil
+		}
+		if taken || f.busy || f.looking || !f.displaced || f.name != "" {
 			continue
 		}
 		fs := t.streams[f.src.stream]
@@ -288,8 +300,9 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 				last.checkedFor = c.key
 				t.lookFor(last)
 				t.rescan = true
-			} else if t.o.Once { // which would end before that
-				t.rescan = true
+			} else {
+				t.unmet = true
+				t.rescan = t.rescan || t.o.Once // which would end before that
 			}
 			return
 		}

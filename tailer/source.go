@@ -44,6 +44,7 @@ type source struct {
 	epoch    uint32 // how often it was set back
 	fromEnd  bool   // begin at the end of what is there; not yet done
 	seen     int64
+	left     Seal // how it was on disk when the last turn ended
 
 	gathering gathering
 }

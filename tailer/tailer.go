@@ -177,17 +177,21 @@ type Tailer struct {
 
 	unpacking map[*file]bool // compressed files that are open
 
-	scanning, looking, rescan bool
-	dirty                     map[string]bool // folders to list
-	lost                      []missing       // to look for next
-	doubts                    []doubt         // to judge next
-	doubtful                  map[fileKey]*doubtful
-	undecided                 map[*file]bool // to look for again: what was found was not complete
-	sought                    map[*file]bool // to look for, or being looked for
-	scanStarted               time.Time
-	scanNotBefore             time.Time
-	scanned                   bool // the first scan is in
-	lastFound                 int64
+	scanning, looking bool
+	rescan            bool            // look everywhere
+	due               bool            // the periodic scan
+	unmet             bool            // a file that was found waits to be met by another scan
+	recent            map[*file]bool  // grew not long ago
+	dirty             map[string]bool // folders to list
+	lost              []missing       // to look for next
+	doubts            []doubt         // to judge next
+	doubtful          map[fileKey]*doubtful
+	undecided         map[*file]bool // to look for again: what was found was not complete
+	sought            map[*file]bool // to look for, or being looked for
+	scanStarted       time.Time
+	scanNotBefore     time.Time
+	scanned           bool // the first scan is in
+	lastFound         int64
 
 	jobs     chan job
 	outcomes chan result
@@ -213,7 +217,10 @@ type result struct {
 	final bool
 }
 
-type scanRequest struct{ dirs map[string]bool } // nil: everywhere
+type scanRequest struct {
+	dirs  map[string]bool // nil: everywhere
+	sweep *sweep          // if everywhere: nil for all there is
+}
 
 // lookRequest asks for missing files, and what files are that may be copies.
 type lookRequest struct {
@@ -236,7 +243,7 @@ func New(o Options) (*Tailer, error) {
 	t := &Tailer{
 		o: o, log: o.Log, matcher: m,
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
-		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{}, unpacking: map[*file]bool{}, doubtful: map[fileKey]*doubtful{}, undecided: map[*file]bool{},
+		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{}, unpacking: map[*file]bool{}, doubtful: map[fileKey]*doubtful{}, undecided: map[*file]bool{}, recent: map[*file]bool{},
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan lookRequest, 1), lookDone: make(chan lookReply, 1), nudged: make(chan struct{}, 1),
@@ -313,7 +320,7 @@ func (t *Tailer) find() {
 			case !ok:
 				scans = nil
 			case r.dirs == nil:
-				t.scanDone <- f.all()
+				t.scanDone <- f.all(r.sweep)
 			default:
 				t.scanDone <- f.some(r.dirs)
 			}
@@ -378,11 +385,11 @@ func (t *Tailer) loop(ctx context.Context) error {
 			armed = false
 			t.wakeAll()
 		case <-scan.C:
-			t.rescan = true
+			t.due = true
 		case <-watch.C:
 			t.tend(time.Now())
 		}
-		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan) {
+		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan || t.due) {
 			armed = true
 			if len(t.woken) > 0 {
 				wake.Reset(wakeDelay)
@@ -411,7 +418,7 @@ func (t *Tailer) ask() {
 		t.looks <- lookRequest{t.lost, t.doubts}
 		t.lost, t.doubts, t.looking = nil, nil, true
 	}
-	if t.scanning || t.looking || (!t.rescan && len(t.dirty) == 0) {
+	if t.scanning || t.looking || !t.rescan && !t.due && len(t.dirty) == 0 {
 		return
 	}
 	now := time.Now()
@@ -420,11 +427,15 @@ func (t *Tailer) ask() {
 	}
 	t.scanStarted = now
 	r := scanRequest{}
-	if !t.rescan {
+	switch {
+	case t.rescan:
+	case t.due:
+		r.sweep = t.sweepNext(now)
+	default:
 		r.dirs = t.dirty
 	}
 	t.scans <- r
-	t.scanning, t.rescan, t.dirty = true, false, map[string]bool{}
+	t.scanning, t.rescan, t.due, t.dirty = true, false, false, map[string]bool{}
 }
 
 // event notes what a file system event is about.

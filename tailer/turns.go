@@ -216,6 +216,7 @@ func (t *Tailer) note(f *file, r result, now time.Time) {
 	}
 	if r.read > 0 {
 		f.grown, f.keeps = now, false
+		t.recent[f] = true
 	}
 	if r.cut > 0 {
 		if f.cuts == 0 {
@@ -383,7 +384,7 @@ func (t *Tailer) limitOpen() {
 
 // exhausted reports whether a run with Options.Once has read all there is.
 func (t *Tailer) exhausted() bool {
-	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost)+len(t.doubts) > 0 || t.looking || t.scanning || t.rescan {
+	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost)+len(t.doubts) > 0 || t.looking || t.scanning || t.rescan || t.due {
 		return false
 	}
 	for _, f := range t.byID {

@@ -38,17 +38,17 @@ func newWaker(off bool, log *slog.Logger) *waker {
 	return k
 }
 
-// watch adds a folder; again is harmless.
-func (k *waker) watch(dir string) {
+// watch adds a folder; again is harmless. It reports whether its events come.
+func (k *waker) watch(dir string) bool {
 	if k.w == nil {
-		return
+		return false
 	}
 	err := k.w.Add(dir)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {
 		delete(k.denied, dir)
-		return
+		return true
 	}
 	if !k.denied[dir] {
 		k.denied[dir] = true
@@ -56,6 +56,7 @@ func (k *waker) watch(dir string) {
 			k.log.Warn("no file system events for this folder: it is looked at by polling only", "dir", dir, "reason", limitHint(err))
 		}
 	}
+	return false
 }
 
 func (k *waker) events() <-chan fsnotify.Event {

@@ -170,7 +170,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{c: c, o: o, log: o.Log, started: time.Now(), kick: make(chan struct{}, 1)}
-	for _, w := range c.Warnings {
+	for _, w := range Warnings(c) {
 		a.log.Warn(w)
 	}
 	store, err := checkpoint.Open(c.StateDir, checkpoint.Options{Log: a.log})

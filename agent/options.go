@@ -1,16 +1,11 @@
 package agent
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"shiplog/agent/config"
 	"shiplog/agent/parse"
@@ -68,70 +63,6 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 		o.Linger = -1 // the shipper takes zero for its default
 	}
 	return o, nil
-}
-
-// Security is what a connection to Kafka needs beside the addresses.
-type Security struct {
-	TLS  *tls.Config
-	SASL *shipper.SASL
-}
-
-// Connection reads the certificates that the configuration names. The password
-// is read at each new connection.
-func Connection(c *config.Config) (Security, error) {
-	var s Security
-	if t := c.Kafka.TLS; t != nil {
-		conf, err := tlsConfig(t)
-		if err != nil {
-			return s, fmt.Errorf("kafka.tls: %w", err)
-		}
-		s.TLS = conf
-	}
-	if a := c.Kafka.SASL; a != nil {
-		s.SASL = &shipper.SASL{Mechanism: a.Mechanism, Username: a.Username, Password: func() (string, error) { return password(a) }}
-	}
-	return s, nil
-}
-
-func tlsConfig(t *config.TLS) (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM form", t.CAFile)
-		}
-	}
-	if t.CertFile == "" {
-		return conf, nil
-	}
-	if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-		return nil, fmt.Errorf("cert_file %s, key_file %s: %w", t.CertFile, t.KeyFile, err)
-	}
-	// Read for each connection, so that a renewed certificate is used.
-	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		return &pair, err
-	}
-	return conf, nil
-}
-
-func password(a *config.SASL) (string, error) {
-	if a.PasswordFile == "" {
-		return string(a.Password), nil
-	}
-	b, err := os.ReadFile(a.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("password_file: %w", err)
-	}
-	p := strings.TrimRight(string(b), "\r\n")
-	if p == "" {
-		return "", errors.New("password_file " + a.PasswordFile + " is empty")
-	}
-	return p, nil
 }
 
 // routes returns what happens to the entries of each input. Its error is of
@@ -260,19 +191,4 @@ func transformStep(t *config.Transform) (transform.Step, error) {
 		s.Limit = &transform.Limit{PerSecond: l.PerSecond, Burst: l.Burst}
 	}
 	return s, nil
-}
-
-// secretKey returns the key of a hash, nil where none is given.
-func secretKey(key config.Secret, file string) ([]byte, error) {
-	if file == "" {
-		if key == "" {
-			return nil, nil
-		}
-		return []byte(string(key)), nil
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("key_file: %w", err)
-	}
-	return bytes.TrimSpace(b), nil
 }

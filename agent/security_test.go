@@ -87,15 +87,16 @@ func TestConnectionSaysWhatIsWrong(t *testing.T) {
 		"ca_file":                 {CAFile: "/nowhere/ca.pem"},
 		"no certificate":          {CAFile: "security_test.go"},
 		"cert_file " + file:       {CertFile: file, KeyFile: file},
-		"key_file /nowhere/k.pem": {CertFile: file, KeyFile: "/nowhere/k.pem"},
+		"key_file: open /nowhere/k.pem": {CertFile: file, KeyFile: "/nowhere/k.pem"},
 	} {
 		if _, err := Connection(&config.Config{Kafka: config.Kafka{TLS: &c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", c, err, want)
 		}
 	}
-	for want, file := range map[string]string{"password_file": "/nowhere/p", "is empty": os.DevNull} {
-		if _, err := password(&config.SASL{PasswordFile: file}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", file, err)
+	for want, file := range map[string]string{"kafka.sasl.password_file: open": "/nowhere/p", "is empty": os.DevNull} {
+		c := &config.Config{Kafka: config.Kafka{SASL: &config.SASL{Mechanism: "PLAIN", Username: "u", PasswordFile: file}}}
+		if w := Warnings(c); len(w) != 1 || !strings.Contains(w[0], want) {
+			t.Errorf("%s: %q", file, w)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -36,7 +37,8 @@ type Broker struct {
 	State BrokerState
 	// Since is when State began.
 	Since time.Time
-	// LastError is the last failure to connect, "" if there was none.
+	// LastError is the last failure to connect, "" if there was none, and what to
+	// do about it.
 	LastError string
 }
 
@@ -46,7 +48,9 @@ const lostAgain = 30 * time.Second
 // brokers follows the connections of all clients of a Producer. kgo calls its
 // methods from any goroutine.
 type brokers struct {
-	log *slog.Logger
+	log  *slog.Logger
+	tls  *TLS
+	sasl *SASL
 
 	mu     sync.Mutex // guards what follows
 	byAddr map[string]*brokerEntry
@@ -54,9 +58,10 @@ type brokers struct {
 
 type brokerEntry struct {
 	Broker
-	conns  int
-	logged time.Time // when its loss was last logged
-	told   bool      // the present loss is in the log
+	refused bool // the last failure was no matter of the network: certificates, login
+	conns   int
+	logged  time.Time // when its loss was last logged
+	told    bool      // the present loss is in the log
 }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
@@ -74,8 +79,8 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 		e.become(BrokerConnected, now)
 		return
 	}
-	text := explainConnect(err)
-	e.LastError = text
+	text, refused := b.explain(err, now)
+	e.LastError, e.refused = text, refused
 	if e.State != BrokerUnreachable && now.Sub(e.logged) > lostAgain {
 		b.log.Warn("broker cannot be reached, trying again", "broker", e.Addr, "id", e.ID, "error", text)
 		e.told, e.logged = true, now
@@ -83,13 +88,20 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	e.become(BrokerUnreachable, now)
 }
 
-// explainConnect tells what a failed connection means where the error itself does not.
-func explainConnect(err error) string {
+// explain tells what a failed connection means and what to do, and whether it is
+// a matter of certificates or login.
+func (b *brokers) explain(err error, now time.Time) (text string, refused bool) {
+	if text := cmp.Or(b.sasl.explain(err), b.tls.explain(err, now)); text != "" {
+		return text, true
+	}
 	if errors.Is(err, io.EOF) {
 		return "the broker closed the connection before we were logged in: " +
-			"check that TLS and SASL, user name and password are what this listener expects"
+			"check that TLS and SASL, user name and password are what this listener expects", false
 	}
-	return err.Error()
+	if b.tls == nil && strings.Contains(err.Error(), "tls alert record") { // kgo's words for the first bytes of an answer
+		return "TLS is spoken at this port: set kafka.tls, or name the port of a listener without", true
+	}
+	return b.sasl.hide(err.Error()), false
 }
 
 // OnBrokerDisconnect implements kgo.HookBrokerDisconnect. That a connection
@@ -142,8 +154,8 @@ func (b *brokers) list() []Broker {
 
 // unreachable tells why no broker answers; seeds are the addresses to start from.
 func (b *brokers) unreachable(seeds []string, err error) string {
-	if isLogin(err) {
-		return describe("", err)
+	if text := b.refusal(err); text != "" {
+		return text
 	}
 	why := []string{}
 	for _, b := range b.list() {
@@ -156,4 +168,59 @@ func (b *brokers) unreachable(seeds []string, err error) string {
 	}
 	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s)",
 		strings.Join(seeds, ", "), strings.Join(why, "; "))
+}
+
+// refusal tells which brokers do not let us in, why, and what to do; "" where
+// none was asked lately, or none refuses. err is what a request failed with.
+func (b *brokers) refusal(err error) string {
+	b.mu.Lock()
+	var why []string
+	for _, addr := range slices.Sorted(maps.Keys(b.byAddr)) {
+		if e := b.byAddr[addr]; e.State == BrokerUnreachable && e.refused {
+			why = append(why, fmt.Sprintf("%s: %s", addr, e.LastError))
+		}
+	}
+	b.mu.Unlock()
+	if len(why) > 0 {
+		return "no way in to broker " + strings.Join(why, "; broker ")
+	}
+	if isLogin(err) {
+		text, _ := b.explain(err, time.Now())
+		return text
+	}
+	return ""
+}
+
+// describe is the function of that name, with who we are to which brokers where
+// that matters.
+func (b *brokers) describe(topic string, err error) string {
+	if isLogin(err) {
+		return b.refusal(err)
+	}
+	text := describe(topic, err)
+	if isForbidden(err) {
+		text += b.us()
+	}
+	return text
+}
+
+// mayNotRead puts words to a refused fetch.
+func (b *brokers) mayNotRead(topic string, err error) error {
+	return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it%s: %w", topic, b.us(), err)
+}
+
+// us says who we are to which brokers.
+func (b *brokers) us() string {
+	var addrs []string
+	for _, broker := range b.list() {
+		addrs = append(addrs, broker.Addr)
+	}
+	who := "User:ANONYMOUS"
+	switch {
+	case b.sasl != nil:
+		who = b.sasl.who()
+	case b.tls != nil && b.tls.CertFile != "":
+		who = "the subject of certificate " + LocateFile(b.tls.CertFile)
+	}
+	return fmt.Sprintf(" (%s, at broker %s)", who, strings.Join(addrs, ", "))
 }

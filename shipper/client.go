@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"math"
@@ -30,7 +29,7 @@ const (
 type connection struct {
 	brokers  []string
 	clientID string
-	tls      *tls.Config
+	tls      *TLS
 	sasl     *SASL
 	log      *slog.Logger
 }
@@ -51,7 +50,7 @@ func (c connection) opts() ([]kgo.Opt, error) {
 		kgo.DisableClientMetrics(),
 	}
 	if c.tls != nil {
-		opts = append(opts, kgo.DialTLSConfig(c.tls))
+		opts = append(opts, kgo.Dialer(c.tls.dialer(dialTimeout)))
 	}
 	if c.sasl != nil {
 		m, err := c.sasl.mechanism()

@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,7 @@ type ConsumeOptions struct {
 	// ClientID is what brokers write into their logs; "" is DefaultClientID.
 	ClientID string
 	// TLS and SASL as in Options.
-	TLS  *tls.Config
+	TLS  *TLS
 	SASL *SASL
 	// Group, if not empty, is the consumer group to join: what it has read
 	// is committed, and its members share the partitions.
@@ -62,7 +61,7 @@ func Consume(ctx context.Context, o ConsumeOptions, print func(*kgo.Record) erro
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &consumer{opts: o, print: print, brokers: brokers{log: o.Log}}
+	c := &consumer{opts: o, print: print, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}}
 	if err := c.run(ctx); err != nil {
 		return fmt.Errorf("consume %v: %w", o.Topics, err)
 	}
@@ -151,7 +150,7 @@ func (c *consumer) dial(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	if err := client.Ping(ask); isLogin(err) {
-		return errors.New(describe("", err))
+		return errors.New(c.brokers.describe("", err))
 	}
 	return nil
 }
@@ -281,12 +280,12 @@ func (c *consumer) fault(topic string, err error) error {
 		return nil
 	}
 	if isLogin(err) {
-		return errors.New(describe(topic, err))
+		return errors.New(c.brokers.describe(topic, err))
 	}
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.TopicAuthorizationFailed:
-		return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it: %w", topic, err)
+		return c.brokers.mayNotRead(topic, err)
 	case kerr.GroupAuthorizationFailed:
 		return fmt.Errorf("no right to join group %q: allow this user READ on it: %w", c.opts.Group, err)
 	case kerr.InvalidTopicException, kerr.InvalidGroupID:

@@ -221,7 +221,7 @@ func TestConsumeWithAWrongPassword(t *testing.T) {
 		return resp, nil, true
 	})
 	err := Consume(t.Context(), ConsumeOptions{Brokers: c.ListenAddrs(), Topics: []string{"a"}, SASL: &SASL{
-		Mechanism: "PLAIN", Username: "shiplog", Password: func() (string, error) { return "wr0ng", nil },
+		Mechanism: "PLAIN", Username: "shiplog", Password: Secret{Value: "wr0ng"},
 	}}, func(*kgo.Record) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "wr0ng") {
 		t.Errorf("Consume: %v", err)

@@ -95,7 +95,7 @@ func (t *letterTopic) problem() string {
 		return ""
 	}
 	return fmt.Sprintf("%d dead letters are not in their topic yet; they are safe in %s, and it is tried again: %s",
-		t.p.letters.state().Due, t.p.letters.path, describe(t.p.opts.DeadLetterTopic, err))
+		t.p.letters.state().Due, t.p.letters.path, t.p.brokers.describe(t.p.opts.DeadLetterTopic, err))
 }
 
 // pass sends all letters that are due now. One that is refused itself is left

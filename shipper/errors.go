@@ -107,11 +107,24 @@ func spoilsClient(err error) bool {
 	return false
 }
 
-// isLogin tells whether Kafka refused our credentials.
+// isLogin tells whether Kafka refused our credentials, or we could not show any.
 func isLogin(err error) bool {
+	if _, ok := errors.AsType[*accessError](err); ok {
+		return true
+	}
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState:
+		return true
+	}
+	return false
+}
+
+// isForbidden tells whether Kafka knows us, and does not let us.
+func isForbidden(err error) bool {
+	code, _ := errors.AsType[*kerr.Error](err)
+	switch code {
+	case kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:
 		return true
 	}
 	return false

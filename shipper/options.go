@@ -1,8 +1,6 @@
 package shipper
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,9 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Values that stand in for zero fields of Options and ConsumeOptions.
@@ -46,7 +41,7 @@ type Options struct {
 	// bytes; 0 is DefaultMemoryLimit.
 	MemoryLimit int64
 	// TLS, if not nil, encrypts all connections.
-	TLS *tls.Config
+	TLS *TLS
 	// SASL, if not nil, authenticates all connections.
 	SASL *SASL
 	// DeadLetterPath is the file for records that Kafka can never accept. It
@@ -78,22 +73,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// SASL is how a client proves who it is.
-type SASL struct {
-	// Mechanism is one of SASLMechanisms.
-	Mechanism string
-	// Username is the account.
-	Username string
-	// Password is asked at each new connection, from any goroutine, so that a
-	// changed password needs no restart. It is never logged.
-	Password func() (string, error)
-}
-
 // Compressions lists what Options.Compression may be.
 func Compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
-
-// SASLMechanisms lists what SASL.Mechanism may be.
-func SASLMechanisms() []string { return []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
 
 func (o Options) withDefaults() (Options, error) {
 	if o.ClientID == "" {
@@ -146,28 +127,4 @@ func codec(name string) kgo.CompressionCodec {
 		return kgo.ZstdCompression()
 	}
 	return kgo.NoCompression()
-}
-
-// mechanism turns s into what kgo wants.
-func (s *SASL) mechanism() (sasl.Mechanism, error) {
-	if s.Password == nil {
-		return nil, errors.New("SASL has no password")
-	}
-	switch s.Mechanism {
-	case "PLAIN":
-		return plain.Plain(func(context.Context) (plain.Auth, error) {
-			pass, err := s.Password()
-			return plain.Auth{User: s.Username, Pass: pass}, err
-		}), nil
-	case "SCRAM-SHA-256":
-		return scram.Sha256(s.scramAuth), nil
-	case "SCRAM-SHA-512":
-		return scram.Sha512(s.scramAuth), nil
-	}
-	return nil, fmt.Errorf("SASL mechanism %q is none of %v", s.Mechanism, SASLMechanisms())
-}
-
-func (s *SASL) scramAuth(context.Context) (scram.Auth, error) {
-	pass, err := s.Password()
-	return scram.Auth{User: s.Username, Pass: pass}, err
 }

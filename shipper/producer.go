@@ -79,7 +79,7 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		done:     done,
 		budget:   semaphore.NewWeighted(o.MemoryLimit),
 		tune:     tune,
-		brokers:  brokers{log: o.Log},
+		brokers:  brokers{log: o.Log, tls: o.TLS, sasl: o.SASL},
 		letters:  newDeadLetters(o),
 		faults:   faults{log: o.Log},
 		solo:     solo{turn: make(chan struct{}, 1)},

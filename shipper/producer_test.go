@@ -247,10 +247,10 @@ func TestOptionsThatCanNotWork(t *testing.T) {
 		{"no dead letters", "no dead letter file", func(o *Options) { o.DeadLetterPath = "" }},
 		{"compression", `"brotli" is none of`, func(o *Options) { o.Compression = "brotli" }},
 		{"memory", "negative", func(o *Options) { o.MemoryLimit = -1 }},
-		{"mechanism", `"GSSAPI" is none of`, func(o *Options) {
-			o.SASL = &SASL{Mechanism: "GSSAPI", Password: func() (string, error) { return "", nil }}
-		}},
-		{"password", "no password", func(o *Options) { o.SASL = &SASL{Mechanism: "PLAIN"} }},
+		{"mechanism", `"DIGEST-MD5" is none of`, func(o *Options) { o.SASL = &SASL{Mechanism: "DIGEST-MD5", Password: Secret{Value: "x"}} }},
+		{"password", "a password", func(o *Options) { o.SASL = &SASL{Mechanism: "PLAIN", Username: "u"} }},
+		{"token endpoint", "a token endpoint", func(o *Options) { o.SASL = &SASL{Mechanism: "OAUTHBEARER"} }},
+		{"keytab", "a keytab, or a password", func(o *Options) { o.SASL = &SASL{Mechanism: "GSSAPI", Username: "u"} }},
 		{"linger", "linger", func(o *Options) { o.Linger = time.Hour }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,7 @@ type ReadBackOptions struct {
 	// ClientID is what brokers write into their logs; "" is DefaultClientID.
 	ClientID string
 	// TLS and SASL as in Options.
-	TLS  *tls.Config
+	TLS  *TLS
 	SASL *SASL
 	// Topics to read, and from where.
 	Topics []ReadBackTopic
@@ -93,7 +92,7 @@ func ReadBack(ctx context.Context, o ReadBackOptions, ours func(*kgo.Record) boo
 	if o.Waiting == nil {
 		o.Waiting = func(string) {}
 	}
-	r := &readBack{opts: o, ours: ours, brokers: brokers{log: o.Log}, parts: make(map[string]map[int32]*part)}
+	r := &readBack{opts: o, ours: ours, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}, parts: make(map[string]map[int32]*part)}
 	if err := r.run(ctx); err != nil {
 		return ReadBackResult{}, fmt.Errorf("read back: %w", err)
 	}
@@ -227,9 +226,9 @@ func (r *readBack) drop(topic string, err error) {
 		}
 	}
 	delete(r.parts, topic)
-	text := describe(topic, err)
+	text := r.brokers.describe(topic, err)
 	if code, _ := errors.AsType[*kerr.Error](err); code == kerr.TopicAuthorizationFailed {
-		text = fmt.Sprintf("no right to read topic %q: allow this user READ and DESCRIBE on it", topic)
+		text = r.brokers.mayNotRead(topic, err).Error()
 	}
 	r.problem("%s", text)
 }

@@ -3,7 +3,6 @@ package shipper
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +22,7 @@ type ScanOptions struct {
 	// ClientID is what brokers write into their logs; "" is DefaultClientID.
 	ClientID string
 	// TLS and SASL as in Options.
-	TLS  *tls.Config
+	TLS  *TLS
 	SASL *SASL
 	// Topics to read; at least one. Each has to exist.
 	Topics []string
@@ -77,7 +76,7 @@ func Scan(ctx context.Context, o ScanOptions, take func(topic string, partition 
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &scanner{o: o, take: take, brokers: brokers{log: o.Log}}
+	s := &scanner{o: o, take: take, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}}
 	out, err := s.run(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read %v: %w", o.topics(), err)
@@ -224,9 +223,9 @@ func (s *scanner) refused(topic string, err error) error {
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch {
 	case code == kerr.TopicAuthorizationFailed:
-		return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it: %w", topic, err)
+		return s.brokers.mayNotRead(topic, err)
 	case code == kerr.UnknownTopicOrPartition, code == kerr.UnknownTopicID, code == kerr.InvalidTopicException, isLogin(err):
-		return errors.New(describe(topic, err))
+		return errors.New(s.brokers.describe(topic, err))
 	}
 	return nil
 }

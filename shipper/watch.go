@@ -33,7 +33,11 @@ func (p *Producer) watch() {
 		v := p.look(time.Now())
 		found := make(map[string]string)
 		for topic, err := range v.trouble {
-			found["topic "+topic] = describe(topic, err)
+			if isLogin(err) {
+				found["kafka"] = p.brokers.describe(topic, err)
+			} else {
+				found["topic "+topic] = p.brokers.describe(topic, err)
+			}
 		}
 		for key, err := range map[string]error{"dead letters, count": letters, "dead letters": v.letters} {
 			if err != nil {
@@ -127,7 +131,7 @@ func (p *Producer) probe(v view, found map[string]string) {
 		}
 		switch {
 		case err != nil:
-			found[key] = describe(*t.Topic, err)
+			found[key] = p.brokers.describe(*t.Topic, err)
 		case found[key] == "":
 			found[key] = fmt.Sprintf("topic %q: Kafka has acknowledged nothing for %s%s",
 				*t.Topic, v.stalled[*t.Topic].Round(time.Second), p.describeLeaders(t.Partitions))

@@ -84,23 +84,6 @@ type DeadLetter struct {
 	MaxFileBytes int64  // at this size of the file, records wait
 }
 
-// TLS says how the connection to the brokers is secured. Its files are read
-// when the connection is made.
-type TLS struct {
-	CAFile     string // PEM; the system's authorities by default
-	CertFile   string // PEM client certificate, with KeyFile
-	KeyFile    string
-	ServerName string // expected in the broker's certificate; its host by default
-}
-
-// SASL says who shiplog is to the brokers.
-type SASL struct {
-	Mechanism    string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
-	Username     string
-	Password     Secret // this or PasswordFile
-	PasswordFile string
-}
-
 // Pins says how rotated files are kept for inputs with pin.
 type Pins struct {
 	Quota int64 // bytes that all of them together may hold

@@ -289,7 +289,7 @@ func TestExampleIsComplete(t *testing.T) {
 func knownKeys(t *testing.T) []string {
 	t.Helper()
 	const none = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq: 1"
-	_, err := decode(t, none+"\ninputs:\n  - "+none+"\nkafka:\n  "+none+"\n  tls: {"+none+"}\n  sasl: {"+none+"}\nadmin: {"+none+"}\nlog: {"+none+"}\n")
+	_, err := decode(t, none+"\ninputs:\n  - "+none+"\nkafka:\n  "+none+"\n  tls: {"+none+"}\n  sasl: {"+none+", oauth: {"+none+"}, kerberos: {"+none+"}}\nadmin: {"+none+"}\nlog: {"+none+"}\n")
 	var keys []string
 	for _, m := range regexp.MustCompile(`here can be: (.*)`).FindAllStringSubmatch(err.Error(), -1) {
 		keys = append(keys, strings.Split(m[1], ", ")...)

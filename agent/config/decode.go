@@ -170,6 +170,10 @@ func (d *decoder) mapping(n *yaml.Node, path string, keys []key) {
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
+		if name, _, ok := strings.Cut(k.Value, ":"); ok && slices.ContainsFunc(keys, func(have key) bool { return have.name == name }) {
+			d.fail(k, join(path, name), "needs a blank after its colon") // without the value, which may be a password
+			continue
+		}
 		at := join(path, k.Value)
 		if line, twice := seen[k.Value]; twice {
 			d.fail(k, at, "is there twice, first in line %d", line)

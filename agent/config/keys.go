@@ -106,52 +106,6 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 	})
 }
 
-func (d *decoder) tls(n *yaml.Node, path string) *TLS {
-	t, enabled := &TLS{}, true
-	if r := d.resolve(n); r.Kind == yaml.ScalarNode && r.Tag == "!!bool" {
-		d.boolean(&enabled)(n, path)
-	} else {
-		d.mapping(n, path, []key{
-			{"enabled", d.boolean(&enabled)},
-			{"ca_file", d.text(&t.CAFile)}, {"cert_file", d.text(&t.CertFile)},
-			{"key_file", d.text(&t.KeyFile)}, {"server_name", d.text(&t.ServerName)},
-		})
-	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		d.fail(n, path, "cert_file and key_file belong together")
-	}
-	if !enabled {
-		return nil
-	}
-	return t
-}
-
-func (d *decoder) sasl(n *yaml.Node, path string) *SASL {
-	s := &SASL{}
-	password := ""
-	d.mapping(n, path, []key{
-		{"mechanism", d.later(&s.Mechanism, []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, "OAUTHBEARER", "GSSAPI", "AWS_MSK_IAM")},
-		{"username", d.text(&s.Username)},
-		{"password", func(n *yaml.Node, path string) {
-			password, _ = d.scalar(n, path, "a password") // blanks at its ends count
-			if !strings.Contains(n.Value, "${") {
-				d.warn(n, path, "the password stands in this file; password_file or ${VAR} keeps it out")
-			}
-		}},
-		{"password_file", d.text(&s.PasswordFile)},
-	})
-	s.Password = Secret(password)
-	switch {
-	case s.Mechanism == "" && !d.failedAt(path+".mechanism"):
-		d.fail(n, path, "mechanism is missing: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-	case s.Username == "" && !d.failedAt(path+".username"):
-		d.fail(n, path, "username is missing")
-	case (password == "") == (s.PasswordFile == "") && !d.failedAt(path+".password"):
-		d.fail(n, path, "give the password by password_file, or by password: one of the two")
-	}
-	return s
-}
-
 type setter = func(n *yaml.Node, path string)
 
 func (d *decoder) text(to *string) setter {

@@ -76,6 +76,10 @@ func (d *decoder) broker(to *[]string) setter {
 		if !ok {
 			return
 		}
+		if strings.Contains(s, "@") { // not to be shown
+			d.fail(n, path, "holds a user or password; write host:port, and who we are in kafka.sasl")
+			return
+		}
 		if strings.Contains(s, "://") {
 			d.fail(n, path, "%q: write host:port without a scheme; for TLS set kafka.tls", s)
 			return

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"shiplog/agent"
 )
 
 func newCheck() *cobra.Command {
@@ -12,15 +14,19 @@ func newCheck() *cobra.Command {
 		Use:   "check --config FILE",
 		Short: "Say whether a configuration is right, and where not",
 		Long: `Read the configuration and what it includes, and say everything that is wrong
-with it, each with file, line and column. Nothing is dialled, and no log file is
-opened. The exit status is 2 if anything is wrong.`,
+with it, each with file, line and column. Certificates are read, and the rights of
+files with secrets looked at; nothing is dialled, and no log file is opened. The
+exit status is 2 if anything is wrong.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := loadConfig(path)
 			if err != nil {
 				return err
 			}
-			for _, w := range conf.Warnings {
+			if _, err := agent.Connection(conf); err != nil {
+				return usageError{fmt.Errorf("%s: %w", path, err)}
+			}
+			for _, w := range agent.Warnings(conf) {
 				fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is right: %d inputs, to %v\n", path, len(conf.Inputs), conf.Kafka.Brokers)

@@ -151,6 +151,20 @@ func TestErrors(t *testing.T) {
 		"open variable":   {head + "state_dir: \"${NOWHERE\"\n", []string{"${ without }"}},
 		"admin":           {head + "admin: {listen: \"0.0.0.0:9600\"}\n", []string{"admin.listen: \"0.0.0.0:9600\" can be reached from other hosts"}},
 		"sasl":            {head + "  sasl: {mechanism: PLAIN, username: u}\n", []string{"kafka.sasl: give the password"}},
+		"sasl mechanism":  {head + "  sasl: {mechanism: SCRAM-SHA512, username: u, password_file: p}\n", []string{"did you mean SCRAM-SHA-512?"}},
+		"no mechanism":    {head + "  sasl: {username: u}\n", []string{"kafka.sasl: mechanism is missing"}},
+		"oauth":           {head + "  sasl: {mechanism: OAUTHBEARER, oauth: {client_id: c, client_secret_file: f}}\n", []string{"kafka.sasl.oauth: token_endpoint and client_id are needed"}},
+		"oauth secret":    {head + "  sasl: {mechanism: OAUTHBEARER, oauth: {token_endpoint: \"https://a/b\", client_id: c}}\n", []string{"give the client's secret by client_secret_file"}},
+		"oauth account":   {head + "  sasl: {mechanism: OAUTHBEARER, username: u}\n", []string{"OAUTHBEARER takes no user name"}},
+		"oauth of scram":  {head + "  sasl: {mechanism: SCRAM-SHA-512, username: u, password_file: f, oauth: {}}\n", []string{":6:74: kafka.sasl.oauth: belongs to the mechanism OAUTHBEARER"}},
+		"endpoint":        {head + "  sasl: {mechanism: OAUTHBEARER, oauth: {token_endpoint: login, client_id: c, client_secret_file: f}}\n", []string{"token_endpoint: is not a URL"}},
+		"endpoint login":  {head + "  sasl: {mechanism: OAUTHBEARER, oauth: {token_endpoint: \"https://a:b@c/\", client_id: c, client_secret_file: f}}\n", []string{"token_endpoint: holds a user"}},
+		"extension":       {head + "  sasl: {mechanism: OAUTHBEARER, oauth: {extensions: {auth: x, b-c: y}}}\n", []string{"extensions.auth: is no extension", "extensions.b-c: is no"}},
+		"gssapi":          {head + "  sasl: {mechanism: GSSAPI, username: u}\n", []string{"give kerberos.keytab_file, password_file or password: one of the three"}},
+		"keytab too":      {head + "  sasl: {mechanism: GSSAPI, username: u, password_file: f, kerberos: {keytab_file: k}}\n", []string{"one of the three"}},
+		"kerberos of aws": {head + "  sasl: {mechanism: AWS_MSK_IAM, kerberos: {}}\n", []string{"belongs to the mechanism GSSAPI"}},
+		"aws":             {head + "  sasl: {mechanism: AWS_MSK_IAM, username: u, password_file: f}\n", []string{"AWS_MSK_IAM takes no user name"}},
+		"broker login":    {"application: A\ninputs:\n  - paths: [/l]\nkafka: {brokers: \"u:p@a:1\"}\n", []string{"kafka.brokers: holds a user or password"}},
 		"key file alone":  {head + "  tls: {key_file: k}\n", []string{"cert_file and key_file belong together"}},
 		"merge":           {"x: &a {}\n" + head + "<<: *a\n", []string{"unknown key", "merge keys"}},
 		"several at once": {"aplication: A\ninputs:\n  - paths: [/l]\n    formt: raw\nkafka: {brokers: []}\n", []string{":1:1: aplication: unknown key; did you mean application?", ":4:5: inputs[0].formt: unknown key; did you mean format?", "kafka.brokers: is missing"}},
@@ -176,11 +190,39 @@ func TestErrors(t *testing.T) {
 }
 
 func TestErrorsHideThePassword(t *testing.T) {
-	for _, sasl := range []string{"{mechanism: NO, username: u, password: hunter2, password_file: /x}", "{password: \"a${hun ter2}b\"}", "{password: *hunter2}", "{password: \"${hunter2\"}"} {
+	for _, sasl := range []string{"{mechanism: NO, username: u, password: hunter2, password_file: /x}", "{password: \"a${hun ter2}b\"}", "{password: *hunter2}", "{password: \"${hunter2\"}", "{password:hunter2}", "{mechanism: OAUTHBEARER, oauth: {client_secret:hunter2, client_secrt: hunter2}}"} {
 		_, err := decode(t, head+"  sasl: "+sasl+"\n")
 		if err == nil || strings.Contains(err.Error(), "ter2") {
 			t.Errorf("%s: error: %v", sasl, err)
 		}
+	}
+}
+
+func TestSASLKeys(t *testing.T) {
+	c, err := decode(t, head+`  sasl:
+    mechanism: OAUTHBEARER
+    oauth: {token_endpoint: "https://l/t", client_id: c, client_secret: "${S}", scope: a b, audience: x, ca_file: f, extensions: {logicalCluster: lkc-1}}
+`, "S", "s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := c.Kafka.SASL.OAuth
+	if o.TokenEndpoint != "https://l/t" || o.ClientID != "c" || string(o.ClientSecret) != "s3cret" || o.Scope != "a b" || o.Audience != "x" || o.CAFile != "f" || o.Extensions["logicalCluster"] != "lkc-1" {
+		t.Errorf("%+v", o)
+	}
+	if s := fmt.Sprintf("%+v %#v", *c.Kafka.SASL, *c.Kafka.SASL); strings.Contains(s, "s3cret") {
+		t.Errorf("the secret is printed: %s", s)
+	}
+	c, err = decode(t, head+"  sasl: {mechanism: GSSAPI, username: u@R, kerberos: {keytab_file: k, service: s, realm: R, krb5_conf: f, fast: false}}\n")
+	if err != nil || c.Kafka.SASL.Kerberos != (Kerberos{"k", "s", "R", "f", false}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err = decode(t, head+"  sasl: {mechanism: AWS_MSK_IAM}\n"); err != nil || c.Kafka.SASL.Mechanism != AWSMSKIAM || !c.Kafka.SASL.Kerberos.FAST {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = decode(t, head+"  sasl: {mechanism: PLAIN, username: u, password: p}\n")
+	if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "password_file or ${VAR} keeps it out") {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 

@@ -77,20 +77,26 @@ func (t *Tailer) Rewind(ctx context.Context, id FileID, offset int64, tail Mark)
 func (t *Tailer) Drop(ctx context.Context, id FileID) error {
 	return t.request(ctx, id, func(t *Tailer, f *file) error {
 		t.endLoans(f)
-		t.shut(f)
-		t.unplace(f)
-		delete(t.byID, f.src.id)
-		delete(t.watched, f)
-		delete(t.sought, f)
-		delete(t.undecided, f)
-		f.here, f.finished = false, true
-		t.dequeue(f)
 		t.tell(Dropped, f, 0, nil)
-		t.leaveStream(f)
-		t.unpost(f.src.id)
+		t.remove(f)
 		t.rescan = true
 		return nil
 	})
+}
+
+// remove closes a file and takes it out of the books.
+func (t *Tailer) remove(f *file) {
+	t.shut(f)
+	t.unplace(f)
+	delete(t.byID, f.src.id)
+	delete(t.watched, f)
+	delete(t.sought, f)
+	delete(t.undecided, f)
+	delete(t.stray, f)
+	f.here, f.finished = false, true
+	t.dequeue(f)
+	t.leaveStream(f)
+	t.unpost(f.src.id)
 }
 
 // endLoans has nothing of f go on in its successor, nor in it what its

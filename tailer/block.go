@@ -58,7 +58,7 @@ type Entry struct {
 type Block struct {
 	File    FileID
 	Stream  uint64 // equal for a file and its successors under one name: their order matters
-	Input   int    // index into Options.Inputs
+	Input   *Input // that it was read by; not to be changed
 	Origin  string // path under which the file was found first; what its application calls it
 	Path    string // path at which the file is now
 	Start   int64  // the raw bytes [Start,End) are dealt with when this block is:

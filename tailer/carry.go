@@ -63,7 +63,7 @@ func (t *Tailer) successor(f *file) *file {
 			after = true
 		case after && g.finished:
 		case after:
-			if g.here && g.src.off == 0 && g.src.input == f.src.input && !g.src.fromEnd && g.lender == nil {
+			if g.here && g.src.off == 0 && g.src.in == f.src.in && !g.src.fromEnd && g.lender == nil {
 				return g
 			}
 			return nil
@@ -88,7 +88,7 @@ func (t *Tailer) lends(f *file, quiet time.Duration) bool {
 		t.watched[f] = true
 		return f.displaced && !t.scanned
 	}
-	return quiet < t.o.Inputs[f.src.input].RotateWait+t.o.Inputs[f.src.input].JoinWait
+	return quiet < f.src.in.RotateWait+f.src.in.JoinWait
 }
 
 // lendTo gives the open entry of f to its successor, which may start now.
@@ -139,5 +139,5 @@ func (t *Tailer) revoke(f *file, keep bool) {
 // that goes on with what f lent.
 func (t *Tailer) overdue(f *file, now time.Time) bool {
 	g := f.borrower
-	return !g.here || g.src.gathering.open.end == 0 && now.Sub(f.lentAt) >= t.o.Inputs[f.src.input].JoinWait
+	return !g.here || g.src.gathering.open.end == 0 && now.Sub(f.lentAt) >= f.src.in.JoinWait
 }

@@ -187,7 +187,7 @@ func TestDeletedFileLivesOnCompressed(t *testing.T) {
 	tl, err := New(r.o)
 	r.must(err)
 	now := time.Now()
-	f := tl.register(r.path("a.log"), "", r.path("a.log"), 0, fileKey{1, 2}, 4, now)
+	f := tl.register(r.path("a.log"), "", r.path("a.log"), tl.inputs[0], fileKey{1, 2}, 4, now)
 	f.finished, f.leaving = true, true
 	at := place{r.path("a.log.gz"), fileKey{1, 3}, 30, now, true}
 	tl.settle(f, found{id: f.src.id, place: at}, now)

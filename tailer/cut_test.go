@@ -143,12 +143,12 @@ func readFile(t testing.TB, path string, text []byte, split, block, limit int) [
 	}
 	defer f.Close()
 	r := &recorder{t: t, raw: text}
-	rd := &reader{pool: newBlockPool(block), handle: r.block, forms: []form{{codec: utf8Codec}}}
+	rd := &reader{pool: newBlockPool(block), handle: r.block}
 	fi, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &source{path: path, limit: limit, key: keyOf(f, fi)}
+	s := &source{in: &input{form: form{codec: utf8Codec}}, path: path, limit: limit, key: keyOf(f, fi)}
 	defer s.close()
 	for i, part := range [][]byte{text[:split], text[split:]} {
 		if _, err := f.Write(part); err != nil {
@@ -306,11 +306,11 @@ func BenchmarkTurn(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rd := &reader{pool: newBlockPool(256 << 10), handle: func(_ context.Context, bl *Block) error { bl.Release(); return nil }, forms: []form{{codec: utf8Codec}}}
+	rd := &reader{pool: newBlockPool(256 << 10), handle: func(_ context.Context, bl *Block) error { bl.Release(); return nil }}
 	b.ReportAllocs()
 	b.SetBytes(fi.Size())
 	for b.Loop() {
-		s := &source{path: path, limit: 1 << 20, key: keyOf(f, fi)}
+		s := &source{in: &input{form: form{codec: utf8Codec}}, path: path, limit: 1 << 20, key: keyOf(f, fi)}
 		for rd.turn(context.Background(), s, false).more {
 		}
 		s.close()

@@ -107,6 +107,7 @@ type scan struct {
 	dirs       map[string]bool // the folders that were listed; nil stands for all
 	unlisted   map[string]bool // of all, those that are as they were and were not listed; nil where none was left out
 	listed     int             // how many were, or are gone
+	matcher    *matcher        // by which they were found
 	candidates []candidate     // files under their own name before symbolic links
 	newDirs    bool
 	errs       map[string]error // folders that cannot be listed
@@ -120,15 +121,24 @@ type finder struct {
 	matcher *matcher
 	pins    string                // Options.PinDir
 	watch   func(dir string) bool // called before a folder is listed; whether its events come
+	unwatch func(dir string)      // called for one that is listed no more
 	known   map[string]bool       // folders that were listed before
 	kept    map[string]*listing
 	named   map[fileKey]string // the folder of kept that has the key
 	round   []known            // files to be looked at, as long as their folders are not listed
 }
 
+// use makes m what is looked for. What was kept of folders says nothing of files
+// that only others asked for.
+func (f *finder) use(m *matcher) {
+	if m != f.matcher {
+		f.matcher, f.kept, f.named, f.round = m, nil, nil, nil
+	}
+}
+
 // all looks everywhere. With sw it leaves out the folders that need no listing.
 func (f *finder) all(sw *sweep) scan {
-	s := scan{errs: map[string]error{}}
+	s := scan{matcher: f.matcher, errs: map[string]error{}}
 	if sw != nil {
 		s.unlisted = map[string]bool{}
 	}
@@ -136,6 +146,11 @@ func (f *finder) all(sw *sweep) scan {
 	for _, ps := range f.matcher.patterns {
 		for _, p := range ps {
 			f.walk(p.base, p.depth, map[fileKey]bool{}, listed, sw, &s)
+		}
+	}
+	for dir := range f.known {
+		if !listed[dir] {
+			f.unwatch(dir)
 		}
 	}
 	f.known = listed
@@ -151,7 +166,7 @@ func (f *finder) all(sw *sweep) scan {
 
 // some looks into the given folders only.
 func (f *finder) some(dirs map[string]bool) scan {
-	s := scan{dirs: dirs, errs: map[string]error{}}
+	s := scan{matcher: f.matcher, dirs: dirs, errs: map[string]error{}}
 	for dir := range dirs {
 		if f.known[dir] {
 			fi, _ := os.Stat(dir) // if it fails, so does listing it

@@ -127,7 +127,7 @@ func (t *Tailer) meetCopy(of *file, c *copied, now time.Time) {
 		return
 	}
 	delete(t.doubtful, c.key)
-	f := t.register(of.src.origin, "", c.path, of.src.input, c.key, c.size, now)
+	f := t.register(of.src.origin, "", c.path, of.src.in, c.key, c.size, now)
 	f.src.off, f.src.searched, f.src.head, f.src.tailMark = c.length, c.length, c.head, c.tail
 	f.packed, f.moved, f.stale, f.size, f.how = c.packed, now, true, c.length, CopiedTruncated
 	t.watched[f] = true

@@ -99,12 +99,18 @@ func (t *Tailer) newID() FileID {
 // resume takes a file of an earlier run into the books. It is read once it is
 // found.
 func (t *Tailer) resume(s State) {
-	input, wanted := t.matcher.input(s.Origin)
-	if !wanted {
-		return // the configuration no longer asks for it; its state is kept
+	in := t.wanting(s.Origin, s.Path)
+	if in == nil { // the configuration no longer asks for it; its state is kept
+		t.retired[s.ID] = retired{State: s}
+		return
 	}
+	t.takeUp(s, in)
+}
+
+// takeUp is resume for a file that an input asks for.
+func (t *Tailer) takeUp(s State, in *input) *file {
 	f := &file{src: source{
-		id: s.ID, stream: s.Stream, input: input, origin: s.Origin, path: s.Path, limit: t.o.Inputs[input].MaxLineBytes,
+		id: s.ID, stream: s.Stream, in: in, origin: s.Origin, path: s.Path, limit: in.MaxLineBytes,
 		key: fileKey{s.Dev, s.Ino}, off: s.Offset, searched: s.Offset, head: s.Head, tailMark: s.Tail, seen: s.Seen.UnixNano(), sealed: s.Sealed,
 	}, size: s.Offset, displaced: s.Rotated}
 	t.byID[s.ID] = f
@@ -113,15 +119,16 @@ func (t *Tailer) resume(s State) {
 	if f.missed = s.Gone; !s.Gone { // a file that is gone may come back, but holds nobody up
 		t.enterStream(f)
 	}
-	if f.src.key != (fileKey{}) {
+	if f.src.key != (fileKey{}) && t.byKey[f.src.key] == nil { // else its inode is another's
 		t.byKey[f.src.key] = f
 	}
+	return f
 }
 
 // register takes a file into the books that was never seen before.
-func (t *Tailer) register(origin, name, path string, input int, key fileKey, size int64, now time.Time) *file {
+func (t *Tailer) register(origin, name, path string, in *input, key fileKey, size int64, now time.Time) *file {
 	f := &file{src: source{
-		id: t.newID(), stream: streamOf(origin), input: input, origin: origin, path: path, limit: t.o.Inputs[input].MaxLineBytes,
+		id: t.newID(), stream: streamOf(origin), in: in, origin: origin, path: path, limit: in.MaxLineBytes,
 		key: key, seen: now.UnixNano(),
 	}, name: name, size: size, raw: size, here: true, grown: now, displaced: name == ""}
 	t.lastFound = max(now.UnixNano(), t.lastFound+1)
@@ -254,7 +261,7 @@ func (f *file) known() traces {
 
 // missing returns what it takes to look for the file. Only between turns.
 func (t *Tailer) missing(f *file) missing {
-	m := missing{traces: f.traces(), seen: time.Unix(0, f.src.seen), found: time.Unix(0, f.found), input: f.src.input, truncated: !f.truncated.IsZero()}
+	m := missing{traces: f.traces(), seen: time.Unix(0, f.src.seen), found: time.Unix(0, f.found), truncated: !f.truncated.IsZero()}
 	m.trail = slices.Clone(f.src.trail)
 	m.impatient = !f.undecided.IsZero() && time.Since(f.undecided) > unreadableWait
 	for _, g := range t.streams[f.src.stream] {

@@ -419,7 +419,7 @@ func TestRecoveredFileKeepsItsPartialLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Now()
-		f := tl.register("/x", "/x", "/x", 0, fileKey{1, 2}, 10, now)
+		f := tl.register("/x", "/x", "/x", tl.inputs[0], fileKey{1, 2}, 10, now)
 		tl.watched[f] = true
 		f.src.off, f.size = 4, 10
 		tl.tend(now.Add(time.Minute))
@@ -484,9 +484,9 @@ func TestVanishedFileLeavesItsInodeToOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	now, key := time.Now(), fileKey{1, 2}
-	gone := tl.register("/x", "/x", "/x", 0, key, 10, now)
+	gone := tl.register("/x", "/x", "/x", tl.inputs[0], key, 10, now)
 	tl.vanish(gone, now)
-	other := tl.register("/x", "/x", "/x", 0, key, 10, now)
+	other := tl.register("/x", "/x", "/x", tl.inputs[0], key, 10, now)
 	tl.missNames(scan{}, map[string]fileKey{"/x": key}, now)
 	if tl.byKey[key] != other || tl.byName["/x"] != other || gone.looking {
 		t.Errorf("the inode belongs to %v, the name to %v; want %v", tl.byKey[key].src.id, tl.byName["/x"].src.id, other.src.id)

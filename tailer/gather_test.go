@@ -138,12 +138,12 @@ func readForm(t testing.TB, path string, raw []byte, cuts []int, block, limit in
 	}
 	defer w.Close()
 	r := &recorder{t: t, raw: raw}
-	rd := &reader{pool: newBlockPool(block), handle: r.block, forms: []form{f}}
+	rd := &reader{pool: newBlockPool(block), handle: r.block}
 	fi, err := w.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &source{path: path, limit: limit, key: keyOf(w, fi)}
+	s := &source{in: &input{form: f}, path: path, limit: limit, key: keyOf(w, fi)}
 	defer s.close()
 	from := 0
 	for _, to := range append(cuts, len(raw)) {
@@ -312,8 +312,8 @@ func TestOpenEntryIsNotLookedAtAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &recorder{t: t}
-	rd := &reader{pool: newBlockPool(256 << 10), handle: r.block, forms: []form{f}}
-	s := &source{path: path, limit: in.MaxLineBytes, key: keyOf(w, fi)}
+	rd := &reader{pool: newBlockPool(256 << 10), handle: r.block}
+	s := &source{in: &input{form: f}, path: path, limit: in.MaxLineBytes, key: keyOf(w, fi)}
 	defer s.close()
 	const lines = 3000
 	for i := range lines {

@@ -45,7 +45,6 @@ type outcome struct {
 type reader struct {
 	pool   *blockPool
 	handle Handler
-	forms  []form // by input
 }
 
 // turn reads at most one block of s and hands it over. final says that the
@@ -206,7 +205,7 @@ func (s *source) restart() {
 // gatherer returns what makes entries of the source's lines; its block is still
 // to be set.
 func (r *reader) gatherer(s *source) *gatherer {
-	g := &gatherer{form: r.form(s), dec: s.gathering.decoder, limit: s.limit, e: s.gathering.open}
+	g := &gatherer{form: &s.in.form, dec: s.gathering.decoder, limit: s.limit, e: s.gathering.open}
 	if g.e.lines == 0 {
 		g.e.seen = s.off
 	}
@@ -216,16 +215,13 @@ func (r *reader) gatherer(s *source) *gatherer {
 	return g
 }
 
-// form returns how the source's lines become entries.
-func (r *reader) form(s *source) *form { return &r.forms[s.input] }
-
 // recognise finds out what the source is encoded in. It is false where there is
 // not enough of it yet.
 func (r *reader) recognise(s *source, size int64, final bool) (bool, error) {
 	if s.gathering.decoder != nil {
 		return true, nil
 	}
-	f := r.form(s)
+	f := &s.in.form
 	c := f.codec
 	if c == nil {
 		b := make([]byte, min(size, sniffMax))
@@ -311,7 +307,7 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 		b.Release()
 		return false
 	}
-	b.File, b.Stream, b.Input = s.id, s.stream, s.input
+	b.File, b.Stream, b.Input = s.id, s.stream, &s.in.Input
 	b.Origin, b.Path, b.Head, b.Seen, b.Epoch = s.origin, s.path, s.head, s.seen, s.epoch
 	b.Start, b.End = s.off, end
 	b.end = markOf(before[max(0, len(before)-tailMax):])

@@ -67,6 +67,9 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	}
 	if s.whole() && !t.looking && len(t.lost)+len(t.doubts) == 0 {
 		t.scanned = true
+		for _, in := range t.inputs {
+			in.scanned, in.before = true, nil
+		}
 	}
 }
 
@@ -290,7 +293,7 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 	if f := t.byKey[c.key]; f != nil && !f.stranger(c) { // met as a later generation in the meantime
 		return
 	}
-	if t.doubt(c, now) {
+	if t.adopt(c, now) || t.doubt(c, now) {
 		return
 	}
 	if fs := t.streams[streamOf(c.name)]; len(fs) > 0 {
@@ -307,9 +310,9 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 			return
 		}
 	}
-	f := t.register(c.name, c.name, c.path, c.input, c.key, c.info.Size(), now)
-	first := !t.scanned && len(t.streams[f.src.stream]) == 1
-	f.src.fromEnd = first && t.o.Inputs[c.input].FromEnd
+	in := t.inputs[c.input]
+	f := t.register(c.name, c.name, c.path, in, c.key, c.info.Size(), now)
+	f.src.fromEnd = len(t.streams[f.src.stream]) == 1 && in.fromEnd(c.name)
 	if !f.src.fromEnd {
 		t.tell(Found, f, 0, nil)
 	}
@@ -356,8 +359,12 @@ func (t *Tailer) meetLater(g generation, now time.Time) {
 	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
 		return
 	}
+	in := t.wanting(g.origin, g.path)
+	if in == nil {
+		return
+	}
 	delete(t.doubtful, g.key)
-	f := t.register(g.origin, g.name, g.path, g.input, g.key, g.size, now)
+	f := t.register(g.origin, g.name, g.path, in, g.key, g.size, now)
 	f.packed, f.src.head = g.packed, g.head
 	if f.displaced {
 		f.moved, f.stale = now, true

@@ -33,10 +33,9 @@ type missing struct {
 	traces
 	seen      time.Time // when it was there for certain
 	found     time.Time // when it was met first
-	input     int
-	impatient bool     // what is incomplete is no longer waited for
-	truncated bool     // its inode holds something else now: its bytes can only be in a copy
-	others    []traces // the other files of its stream
+	impatient bool      // what is incomplete is no longer waited for
+	truncated bool      // its inode holds something else now: its bytes can only be in a copy
+	others    []traces  // the other files of its stream
 }
 
 // found is the answer to a missing file.
@@ -75,9 +74,8 @@ type copied struct {
 // generation is a rotated file that was never seen under its own name.
 type generation struct {
 	place
-	origin string // the name that it had
-	name   string // the path, if it is the missing file's own name
-	input  int
+	origin string    // the name that it had
+	name   string    // the path, if it is the missing file's own name
 	head   Mark      // of its first bytes, so that it is known before it is read
 	born   time.Time // creation, where the file system tells, else last change
 }
@@ -433,7 +431,7 @@ func (f *finder) generations(l missing, self fileKey, known []traces, pending ma
 			again = true
 			continue
 		}
-		g := generation{origin: l.origin, place: s.place(false), input: l.input, born: born}
+		g := generation{origin: l.origin, place: s.place(false), born: born}
 		if taken {
 			g.name = s.path
 		}

@@ -22,7 +22,7 @@ const (
 type source struct {
 	id     FileID
 	stream uint64
-	input  int
+	in     *input
 	origin string
 	path   string // where to open it
 	key    fileKey

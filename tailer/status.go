@@ -36,6 +36,9 @@ const (
 	Rewound EventKind = "rewound"
 	// Dropped: the file was taken out of the books, by Drop.
 	Dropped EventKind = "dropped"
+	// Retired: no input asks for the file any more. Lost says how many bytes of it
+	// were seen and not read; they are read when one asks for it again.
+	Retired EventKind = "retired"
 	// Unreadable and Readable: the file cannot be read, for the reason Err, and
 	// can again.
 	Unreadable EventKind = "unreadable"
@@ -80,7 +83,7 @@ type Event struct {
 // Status is how one file stands.
 type Status struct {
 	ID       FileID
-	Input    int
+	Input    *Input // that it is read by; not to be changed
 	Path     string
 	Origin   string
 	State    string // reading, idle, waiting, finished, unreadable, missing, pipe
@@ -142,7 +145,7 @@ func (t *Tailer) Unreadable() map[string]string {
 // post puts the file's status on the board. Only between turns.
 func (t *Tailer) post(f *file) {
 	s := Status{
-		ID: f.src.id, Input: f.src.input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
+		ID: f.src.id, Input: &f.src.in.Input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
 		Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Packed: f.packed, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -153,7 +154,9 @@ func (t *Tailer) sweepNext(now time.Time) *sweep {
 		case !f.here || now.Sub(f.grown) > recentFor:
 			delete(t.recent, f)
 		case f.name != "" && f.name == f.src.path:
-			sw.recent = append(sw.recent, known{f.name, f.src.input})
+			if i := slices.Index(t.inputs, f.src.in); i >= 0 {
+				sw.recent = append(sw.recent, known{f.name, i})
+			}
 		}
 	}
 	return sw

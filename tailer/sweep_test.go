@@ -25,7 +25,7 @@ func sweeping(t *testing.T, files int) (f *finder, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f = &finder{matcher: m, watch: func(string) bool { return true }, known: map[string]bool{}}
+	f = &finder{matcher: m, watch: func(string) bool { return true }, unwatch: func(string) {}, known: map[string]bool{}}
 	leaveAlone(t, dir)
 	if s := f.all(nil); len(s.candidates) != files || !s.whole() {
 		t.Fatalf("the first scan met %d of %d files", len(s.candidates), files)

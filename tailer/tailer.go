@@ -3,7 +3,6 @@ package tailer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -14,7 +13,10 @@ import (
 
 // Input is a set of files that are read in the same way.
 type Input struct {
-	Name    string
+	Name string
+	// Tag is the caller's, and comparable: blocks and statuses lead to it. See
+	// Inputs.
+	Tag     any
 	Paths   []string // absolute doublestar patterns
 	Exclude []string // doublestar patterns against the absolute path
 	// FromEnd begins a file that is there at the first start, and was never
@@ -156,7 +158,7 @@ type Tailer struct {
 	matcher *matcher
 	waker   *waker
 	reader  *reader
-	forms   []form // by input
+	inputs  []*input // as the matcher counts them
 
 	byKey   map[fileKey]*file
 	byName  map[string]*file // the file that has the name now
@@ -175,7 +177,9 @@ type Tailer struct {
 	open    openFiles        // parked files with a descriptor
 	pipes   map[string]*pipe // by name
 
-	unpacking map[*file]bool // compressed files that are open
+	unpacking map[*file]bool     // compressed files that are open
+	retired   map[FileID]retired // no input asks for them
+	stray     map[*file]bool     // have to be given to another input after a turn
 
 	scanning, looking bool
 	rescan            bool            // look everywhere
@@ -193,15 +197,16 @@ type Tailer struct {
 	scanned           bool // the first scan is in
 	lastFound         int64
 
-	jobs     chan job
-	outcomes chan result
-	scans    chan scanRequest
-	scanDone chan scan
-	looks    chan lookRequest
-	lookDone chan lookReply
-	nudged   chan struct{}
-	requests chan request
-	stopped  chan struct{} // closed when Run has ended
+	jobs             chan job
+	outcomes         chan result
+	scans            chan scanRequest
+	scanDone         chan scan
+	looks            chan lookRequest
+	lookDone         chan lookReply
+	nudged           chan struct{}
+	requests         chan request
+	stopped          chan struct{} // closed when Run has ended
+	reconfigurations chan reconfiguration
 
 	status statusBoard
 }
@@ -218,14 +223,16 @@ type result struct {
 }
 
 type scanRequest struct {
-	dirs  map[string]bool // nil: everywhere
-	sweep *sweep          // if everywhere: nil for all there is
+	dirs    map[string]bool // nil: everywhere
+	sweep   *sweep          // if everywhere: nil for all there is
+	matcher *matcher
 }
 
 // lookRequest asks for missing files, and what files are that may be copies.
 type lookRequest struct {
-	lost   []missing
-	doubts []doubt
+	lost    []missing
+	doubts  []doubt
+	matcher *matcher
 }
 
 type lookReply struct {
@@ -244,6 +251,7 @@ func New(o Options) (*Tailer, error) {
 		o: o, log: o.Log, matcher: m,
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
 		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{}, unpacking: map[*file]bool{}, doubtful: map[fileKey]*doubtful{}, undecided: map[*file]bool{}, recent: map[*file]bool{},
+		retired: map[FileID]retired{}, stray: map[*file]bool{}, reconfigurations: make(chan reconfiguration),
 		jobs: make(chan job), outcomes: make(chan result, o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan lookRequest, 1), lookDone: make(chan lookReply, 1), nudged: make(chan struct{}, 1),
@@ -251,11 +259,11 @@ func New(o Options) (*Tailer, error) {
 	}
 	t.status.init()
 	for i := range o.Inputs {
-		f, err := newForm(&o.Inputs[i])
+		in, err := newInput(&o.Inputs[i], nil)
 		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", o.Inputs[i].Name, err)
+			return nil, err
 		}
-		t.forms = append(t.forms, f)
+		t.inputs = append(t.inputs, in)
 	}
 	for _, s := range o.Resume {
 		t.resume(s)
@@ -268,7 +276,7 @@ func New(o Options) (*Tailer, error) {
 // over are the receiver's.
 func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h, forms: t.forms}
+	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h}
 	t.waker = newWaker(t.o.NoEvents || t.o.Once, t.log)
 	var wg sync.WaitGroup
 	for range t.o.Workers {
@@ -311,11 +319,12 @@ func (t *Tailer) work(ctx context.Context) {
 
 // find answers the questions that list folders, which can take long.
 func (t *Tailer) find() {
-	f := &finder{matcher: t.matcher, pins: t.o.PinDir, watch: t.waker.watch, known: map[string]bool{}}
+	f := &finder{pins: t.o.PinDir, watch: t.waker.watch, unwatch: t.waker.unwatch, known: map[string]bool{}}
 	scans, looks := t.scans, t.looks
 	for scans != nil || looks != nil {
 		select {
 		case r, ok := <-scans:
+			f.use(r.matcher)
 			switch {
 			case !ok:
 				scans = nil
@@ -329,6 +338,7 @@ func (t *Tailer) find() {
 				looks = nil
 				continue
 			}
+			f.use(r.matcher)
 			t.lookDone <- lookReply{f.look(r.lost), judge(r.doubts)}
 		}
 	}
@@ -365,10 +375,15 @@ func (t *Tailer) loop(ctx context.Context) error {
 			}
 			t.turned(r)
 			t.carryOut(r.f)
+			t.readdressStray()
 		case s := <-t.scanDone:
 			t.scanning = false
 			t.scanNotBefore = time.Now().Add(min(scanRest*time.Since(t.scanStarted), t.o.RescanInterval))
-			t.apply(ctx, s)
+			if s.matcher == t.matcher {
+				t.apply(ctx, s)
+			} else { // it was found by patterns that are no more
+				t.rescan = true
+			}
 		case r := <-t.lookDone:
 			t.looking = false
 			t.answered(r.found)
@@ -377,6 +392,8 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.event(e)
 		case r := <-t.requests:
 			t.requested(r)
+		case r := <-t.reconfigurations:
+			r.done <- t.reconfigure(&r.Inputs, scan)
 		case <-t.nudged:
 			t.retryHeld()
 		case err := <-t.waker.errors():
@@ -415,7 +432,7 @@ func endOf(ctx context.Context, err error) error {
 // ask hands the finder its next question, one of each kind at a time.
 func (t *Tailer) ask() {
 	if len(t.lost)+len(t.doubts) > 0 && !t.looking {
-		t.looks <- lookRequest{t.lost, t.doubts}
+		t.looks <- lookRequest{t.lost, t.doubts, t.matcher}
 		t.lost, t.doubts, t.looking = nil, nil, true
 	}
 	if t.scanning || t.looking || !t.rescan && !t.due && len(t.dirty) == 0 {
@@ -426,7 +443,7 @@ func (t *Tailer) ask() {
 		return
 	}
 	t.scanStarted = now
-	r := scanRequest{}
+	r := scanRequest{matcher: t.matcher}
 	switch {
 	case t.rescan:
 	case t.due:

@@ -200,7 +200,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 		t.finishOnce(f, r.final)
 	case f.displaced:
 		t.watch(f, r.final, now)
-	case f.src.off < f.size && (f.src.gathering.open.lines > 0 || t.o.Inputs[f.src.input].FlushPartialAfter > 0):
+	case f.src.off < f.size && (f.src.gathering.open.lines > 0 || f.src.in.FlushPartialAfter > 0):
 		t.watched[f] = true // until its time has come
 	}
 }
@@ -251,7 +251,7 @@ func (t *Tailer) watch(f *file, final bool, now time.Time) {
 	if f.stale && now.Sub(f.mtime) > staleAfter {
 		quiet = now.Sub(f.mtime) // nobody has written to it for long
 	}
-	wait := t.o.Inputs[f.src.input].RotateWait
+	wait := f.src.in.RotateWait
 	unread := f.src.off < f.size
 	if unread {
 		quiet = min(quiet, now.Sub(time.Unix(0, f.src.gathering.heard)))
@@ -345,7 +345,7 @@ func (t *Tailer) tend(now time.Time) {
 // tendOpen has what is open at the end of a file handed over when its time has
 // come. It is false where there is nothing to wait for.
 func (t *Tailer) tendOpen(f *file, now time.Time) bool {
-	in, g := &t.o.Inputs[f.src.input], &f.src.gathering
+	in, g := f.src.in, &f.src.gathering
 	quiet := now.Sub(time.Unix(0, g.heard))
 	wait := in.JoinWait
 	if !f.src.wholeLines(f.size) { // its writer is in the middle of a line

@@ -59,6 +59,19 @@ func (k *waker) watch(dir string) bool {
 	return false
 }
 
+// unwatch takes a folder back; one that is not watched is none the worse.
+func (k *waker) unwatch(dir string) {
+	if k.w == nil {
+		return
+	}
+	if err := k.w.Remove(dir); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) && !errors.Is(err, fsnotify.ErrClosed) {
+		k.log.Debug("file system events of a folder cannot be switched off", "dir", dir, "error", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.denied, dir)
+}
+
 func (k *waker) events() <-chan fsnotify.Event {
 	if k.w == nil {
 		return nil

@@ -72,13 +72,23 @@ type Options struct {
 	// Once reads what is there, ships it, and returns.
 	Once bool
 	Log  *slog.Logger // default: discard
+	// Load reads and checks the configuration again, for a reload. Its error is
+	// told to who asked. nil: this run cannot be reloaded.
+	Load func() (*config.Config, error)
+	// Hangup asks for a reload, each time; nil: only the admin server does.
+	Hangup <-chan os.Signal
+	// Level, if set, is that of Log, so that a reload can change it.
+	Level *slog.LevelVar
+	// Reloading, if set, is told when a reload begins and when it is over, by one
+	// goroutine at a time.
+	Reloading func(begins bool)
 	// Listening, if set, is told the address of the admin server.
 	Listening func(net.Addr)
 }
 
 // Agent is one run of the agent.
 type Agent struct {
-	c       *config.Config
+	conf    atomic.Pointer[config.Config] // what applies now; replaced by a reload
 	o       Options
 	log     *slog.Logger
 	started time.Time
@@ -91,9 +101,17 @@ type Agent struct {
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
 	pipeline *pipeline
-	pins     *pinner
-	kick     chan struct{} // asks the saver to save now
-	counts   counts
+	letters  letterDesk
+	routes   atomic.Pointer[[]*route] // in the order of the inputs
+
+	reloads   sync.Mutex // held during a reload
+	reloading sync.Mutex // guards begun, and routes while topics are begun
+	begun     bool       // blocks may be handed over
+
+	lastReload atomic.Pointer[ReloadState]
+	pins       *pinner
+	kick       chan struct{} // asks the saver to save now
+	counts     counts
 
 	damaged   []string
 	saveFault atomic.Pointer[string]
@@ -169,7 +187,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{c: c, o: o, log: o.Log, started: time.Now(), kick: make(chan struct{}, 1)}
+	a := &Agent{o: o, log: o.Log, started: time.Now(), kick: make(chan struct{}, 1)}
+	a.conf.Store(c)
 	for _, w := range Warnings(c) {
 		a.log.Warn(w)
 	}
@@ -192,15 +211,16 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 // build makes the parts; none of them does anything yet.
 func (a *Agent) build() error {
 	a.ledger = newLedger(a.store.Entries(), time.Now)
-	rs, err := routes(a.c)
+	rs, err := routes(a.config())
 	if err != nil {
 		return err
 	}
+	a.routes.Store(&rs)
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name of this host: %w", err)
 	}
-	po, err := producerOptions(a.c, a.log)
+	po, err := producerOptions(a.config(), a.log)
 	if err != nil {
 		return err
 	}
@@ -213,20 +233,28 @@ func (a *Agent) build() error {
 			return cut
 		}
 	}
-	pipe := &pipeline{host: []byte(host), routes: rs, ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
+	letters, err := newLetterReader(a.config())
+	if err != nil {
+		return err
+	}
+	a.letters.renew(letters)
+	if po.Disclose != nil {
+		po.Disclose = a.letters.disclose
+	}
+	pipe := &pipeline{host: []byte(host), ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}
 	pipe.producer = a.producer
-	to, err := tailerOptions(a.c, a.log)
+	to, err := tailerOptions(a.config(), a.log)
 	if err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
-	wanted := make([]bool, len(a.c.Inputs))
-	for i := range a.c.Inputs {
-		wanted[i] = a.c.Inputs[i].Pin
+	if to.Inputs, err = routedInputs(rs); err != nil {
+		return errors.Join(err, a.producer.Close(context.Background()))
 	}
-	a.pins = newPinner(a.c.StateDir, a.c.Pins.Quota, wanted, a.ledger, a.log)
+	a.pins = newPinner(a.config().StateDir, a.config().Pins.Quota, a.ledger, a.log)
+	a.pins.asked.Store(anyPinned(rs))
 	a.pins.sayUnasked(to.Inputs)
 	to.Once, to.Resume, to.Admit, to.OnEvent = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent
 	if a.tailer, err = tailer.New(to); err != nil {
@@ -243,10 +271,12 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopBackground()
 	var saver, server, starter sync.WaitGroup
 	saver.Go(func() { a.save(background) })
-	saver.Go(func() { a.pins.run(background, a.c.CheckpointInterval, a.saves.Load) })
+	saver.Go(func() {
+		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
+	})
 	serving, stopServing := context.WithCancel(background)
 	server.Go(func() { a.serve(serving) })
-	a.log.Info("started", "inputs", len(a.c.Inputs), "brokers", a.c.Kafka.Brokers, "topic", a.c.Kafka.Topic, "state_dir", a.c.StateDir)
+	a.log.Info("started", "inputs", len(a.config().Inputs), "brokers", a.config().Kafka.Brokers, "topic", a.config().Kafka.Topic, "state_dir", a.config().StateDir)
 
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
@@ -259,15 +289,20 @@ func (a *Agent) run(ctx context.Context) error {
 			stopReading() // at fault, or to end anyway
 		}
 	})
+	reloader := sync.WaitGroup{}
+	if a.o.Hangup != nil {
+		reloader.Go(func() { a.followReloads(serving) })
+	}
 	err := a.tailer.Run(reading, a.pipeline.handle)
 	stopReading()
 
 	if ctx.Err() != nil {
-		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.c.ShutdownTimeout)
+		a.log.Info("stopping: reading has ended, waiting for acknowledgements", "at_most", a.config().ShutdownTimeout)
 	}
 	drained := a.drain(ctx)
 	stopServing()
 	starter.Wait()
+	reloader.Wait()
 	stopBackground()
 	saver.Wait()
 	server.Wait()
@@ -282,7 +317,8 @@ func (a *Agent) run(ctx context.Context) error {
 // save writes to disk what has changed, each checkpoint_interval, until ctx
 // ends. An error leaves shipping alone: it is told, and tried again.
 func (a *Agent) save(ctx context.Context) {
-	tick := time.NewTicker(a.c.CheckpointInterval)
+	every := a.config().CheckpointInterval
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -292,6 +328,10 @@ func (a *Agent) save(ctx context.Context) {
 		case <-a.kick:
 		}
 		a.saveOnce()
+		if now := a.config().CheckpointInterval; now != every { // by a reload
+			every = now
+			tick.Reset(every)
+		}
 	}
 }
 
@@ -330,13 +370,13 @@ func (a *Agent) saveOnce() {
 	was := a.saveFault.Load()
 	switch {
 	case err != nil:
-		text := fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.c.StateDir, err)
+		text := fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.config().StateDir, err)
 		if was == nil {
 			a.log.Error(text)
 		}
 		a.saveFault.Store(&text)
 	case was != nil:
-		a.log.Info("the checkpoint can be written again", "state_dir", a.c.StateDir)
+		a.log.Info("the checkpoint can be written again", "state_dir", a.config().StateDir)
 		a.saveFault.Store(nil)
 	}
 }
@@ -347,12 +387,12 @@ const adminRetry = 10 * time.Second
 // serve runs the admin server until ctx ends. A taken address keeps nobody from
 // shipping: it is told, and tried again.
 func (a *Agent) serve(ctx context.Context) {
-	if a.c.Admin.Listen == "" {
+	if a.config().Admin.Listen == "" {
 		return
 	}
 	said := false
 	for ctx.Err() == nil {
-		l, err := admin.Listen(a.c.Admin.Listen)
+		l, err := admin.Listen(a.config().Admin.Listen)
 		if err == nil {
 			said = false
 			addr := l.Addr().String()
@@ -362,7 +402,7 @@ func (a *Agent) serve(ctx context.Context) {
 				a.o.Listening(l.Addr())
 			}
 			err = admin.Serve(ctx, l, a.source(l.Addr()), a.log)
-			if rerr := admin.RemoveAccess(a.c.StateDir); rerr != nil {
+			if rerr := admin.RemoveAccess(a.config().StateDir); rerr != nil {
 				a.log.Debug("admin access", "error", rerr)
 			}
 		}
@@ -424,6 +464,10 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		a.pipeline.forget(e.File.ID) // what its parser knew
 		a.saveSoon()
 		log.Info("file set back, as asked: what follows is sent again", "to", e.File.Offset)
+	case tailer.Retired:
+		a.pipeline.park(e.File.ID)
+		a.saveSoon()
+		log.Info("no input asks for this file any more: it is closed, and its place kept", "read_bytes", e.File.Offset, "unread_bytes", e.Lost)
 	case tailer.Dropped:
 		a.pipeline.forget(e.File.ID)
 		log.Info("file forgotten, as asked", "acknowledged_bytes", e.File.Offset)

@@ -543,7 +543,8 @@ func TestFullStateDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	a := &Agent{c: &config.Config{StateDir: disk.dir}, log: slog.New(slog.NewTextHandler(&log, nil)), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
+	a := &Agent{log: slog.New(slog.NewTextHandler(&log, nil)), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
+	a.conf.Store(&config.Config{StateDir: disk.dir})
 	change := func(id tailer.FileID) {
 		a.skips.Append(checkpoint.Skip{File: uint64(id), End: int64(id), Reason: checkpoint.StartedAtEnd})
 		a.ledger.event(tailer.Event{Kind: tailer.Found, File: tailer.State{ID: id, Path: "/x", Offset: int64(id)}})

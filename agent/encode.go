@@ -53,6 +53,15 @@ type FileEncoder struct {
 	chain      *transform.File // nil: nothing is transformed
 }
 
+// state returns what the parser of the file's following entries has to know;
+// nil where earlier entries do not matter.
+func (f *FileEncoder) state() []byte {
+	if f.stateful == nil {
+		return nil
+	}
+	return slices.Clone(f.stateful.State())
+}
+
 // Begin tells the time, once for the entries that follow.
 func (f *FileEncoder) Begin(now time.Time) {
 	if f.clocked != nil {
@@ -108,5 +117,5 @@ func (f *FileEncoder) changed() ([]byte, bool) {
 		return nil, false
 	}
 	f.generation = f.stateful.Generation()
-	return slices.Clone(f.stateful.State()), true
+	return f.state(), true
 }

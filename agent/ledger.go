@@ -200,6 +200,13 @@ func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Of
 	}
 }
 
+// unbegun returns those of the topics that begin was not told of.
+func (l *ledger) unbegun(topics []string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(topics, func(topic string) bool { return l.horizon.topics[topic] != nil })
+}
+
 // learned notes where the topics end now.
 func (l *ledger) learned(ends shipper.Offsets) {
 	l.mu.Lock()

@@ -24,7 +24,7 @@ const headerReplayed = "replayed" // "1"
 // file belongs to does now. One goroutine uses it at a time.
 type letterReader struct {
 	c       *config.Config
-	routes  []route
+	routes  []*route
 	raw     *Encoder          // for a file that no input matches any more
 	parsers map[uint64][]byte // what the parsers of files knew last, by file
 	e       envelope.Envelope
@@ -87,7 +87,7 @@ type reading struct {
 
 // read reads a letter. What it returns is the caller's.
 func (l *letterReader) read(d *shipper.DeadLetter) reading {
-	r := route{encoder: l.raw, topic: d.Topic}
+	r := &route{encoder: l.raw, topic: d.Topic}
 	if i := l.input(d.Path); i >= 0 {
 		r = l.routes[i]
 	}

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,34 +69,39 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 
 // routes returns what happens to the entries of each input. Its error is of
 // type config.Errors where the configuration is at fault.
-func routes(c *config.Config) ([]route, error) {
+func routes(c *config.Config) ([]*route, error) {
 	kind, ok := map[string]keyKind{"none": keyNone, "file": keyFile, "host": keyHost, "application": keyApplication}[c.Kafka.Key]
 	if !ok {
 		return nil, fmt.Errorf("kafka.key %q is not known", c.Kafka.Key)
 	}
-	var out []route
+	var out []*route
 	var wrong config.Errors
 	for i := range c.Inputs {
-		in := &c.Inputs[i]
-		enc, err := NewInputEncoder(c, in)
+		r, err := newRoute(c, &c.Inputs[i], kind)
 		var errs config.Errors
 		switch {
 		case errors.As(err, &errs):
 			wrong = append(wrong, errs...)
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("input %s: %w", in.Name, err)
+			return nil, fmt.Errorf("input %s: %w", c.Inputs[i].Name, err)
 		}
-		topic := in.Topic
-		if topic == "" {
-			topic = c.Kafka.Topic
-		}
-		out = append(out, route{encoder: enc, topic: topic, key: kind, times: newEventTimes(c, in)})
+		out = append(out, r)
 	}
 	if len(wrong) > 0 {
 		return nil, wrong
 	}
 	return out, nil
+}
+
+// newRoute returns what happens to the entries of an input.
+func newRoute(c *config.Config, in *config.Input, key keyKind) (*route, error) {
+	enc, err := NewInputEncoder(c, in)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := digestSecrets(c.Transforms, in.Transforms)
+	return &route{encoder: enc, topic: cmp.Or(in.Topic, c.Kafka.Topic), key: key, times: newEventTimes(c, in), input: in, common: c.Transforms, secrets: secrets}, err
 }
 
 // Validate checks what package config cannot: expressions, patterns, keys. Its
@@ -191,4 +198,22 @@ func transformStep(t *config.Transform) (transform.Step, error) {
 		s.Limit = &transform.Limit{PerSecond: l.PerSecond, Burst: l.Burst}
 	}
 	return s, nil
+}
+
+// digestSecrets returns a digest of what the key files of transformations hold,
+// which is a part of what these do.
+func digestSecrets(lists ...[]config.Transform) ([sha256.Size]byte, error) {
+	h := sha256.New()
+	for _, ts := range lists {
+		for i := range ts {
+			for _, file := range ts[i].KeyFiles() {
+				key, err := secretKey("", file)
+				if err != nil {
+					return [sha256.Size]byte{}, err
+				}
+				fmt.Fprintf(h, "%d:%s", len(key), key)
+			}
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shiplog/tailer"
@@ -20,8 +21,8 @@ import (
 // that it needs to be told of nothing; it is told all the same, to be quick.
 type pinner struct {
 	stateDir string
-	quota    int64  // bytes that all pins may hold
-	wanted   []bool // by input
+	quota    atomic.Int64 // bytes that all pins may hold
+	asked    atomic.Bool  // an input wants pins
 	tailer   *tailer.Tailer
 	ledger   *ledger
 	log      *slog.Logger
@@ -57,11 +58,12 @@ const pinInterval = 100 * time.Millisecond
 
 // newPinner reads the pins of earlier runs. What a crash left half made goes.
 // Nothing that is wrong with them keeps the agent from starting.
-func newPinner(stateDir string, quota int64, wanted []bool, l *ledger, log *slog.Logger) *pinner {
+func newPinner(stateDir string, quota int64, l *ledger, log *slog.Logger) *pinner {
 	p := &pinner{
-		stateDir: stateDir, quota: quota, wanted: wanted, ledger: l, log: log, now: time.Now, kick: make(chan struct{}, 1),
+		stateDir: stateDir, ledger: l, log: log, now: time.Now, kick: make(chan struct{}, 1),
 		pins: map[tailer.FileID]*keptPin{}, refused: map[tailer.FileID]refusal{},
 	}
+	p.quota.Store(quota)
 	strange, err := sweepPins(stateDir)
 	if err != nil {
 		log.Error("what a crash left of pins cannot be removed", "error", err)
@@ -85,15 +87,13 @@ func newPinner(stateDir string, quota int64, wanted []bool, l *ledger, log *slog
 
 // run looks at the files, about as often as the checkpoint is saved, until ctx
 // ends.
-func (p *pinner) run(ctx context.Context, every time.Duration, saves func() int64) {
-	tick := time.NewTicker(max(every, pinInterval))
-	defer tick.Stop()
+func (p *pinner) run(ctx context.Context, every func() time.Duration, saves func() int64) {
 	for {
 		p.look(ctx, saves())
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(max(every(), pinInterval)):
 		case <-p.kick:
 		}
 	}
@@ -116,7 +116,7 @@ const everSaved = int64(1) << 62
 func (p *pinner) look(ctx context.Context, saves int64) {
 	p.work.Lock()
 	defer p.work.Unlock()
-	if n, _ := p.held(); n == 0 && !slices.Contains(p.wanted, true) {
+	if n, _ := p.held(); n == 0 && !p.asked.Load() {
 		return
 	}
 	files := p.tailer.Files()
@@ -137,7 +137,7 @@ func (p *pinner) look(ctx context.Context, saves int64) {
 		case kept != nil:
 			kept.done = 0
 			p.refresh(ctx, f, kept)
-		case f.Rotated && f.Here && open && p.wanted[f.Input]:
+		case f.Rotated && f.Here && open && f.Input.Tag.(*route).input.Pin:
 			p.keep(ctx, f)
 		}
 		if !open {
@@ -292,11 +292,13 @@ func (p *pinner) withContent(ctx context.Context, f *tailer.Status, do func(io.R
 // room reports whether the quota has room for so many bytes more.
 func (p *pinner) room(bytes int64) bool {
 	_, held := p.held()
-	return held+bytes <= p.quota
+	return held+bytes <= p.quota.Load()
 }
 
 // full says that it has not.
-func (p *pinner) full() string { return fmt.Sprintf("the quota of %d bytes is used up", p.quota) }
+func (p *pinner) full() string {
+	return fmt.Sprintf("the quota of %d bytes is used up", p.quota.Load())
+}
 
 // settled takes a file off the list of those that should be pinned.
 func (p *pinner) settled(id tailer.FileID) {

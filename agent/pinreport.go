@@ -77,7 +77,7 @@ func (p *pinner) oldest() string {
 
 // status returns the counters.
 func (p *pinner) status() PinState {
-	s := PinState{Quota: p.quota}
+	s := PinState{Quota: p.quota.Load()}
 	s.Files, s.Bytes = p.held()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/agent/config"
 	"shiplog/agent/envelope"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
@@ -41,13 +43,23 @@ const (
 	carryHeaders = 3 // more of an entry that began in the file before
 )
 
-// route is what happens to the entries of one input.
+// route is what happens to the entries of one input. It does not change: a
+// reload that changes the input makes another. The tag of the tailer's input
+// leads to it.
 type route struct {
 	encoder *Encoder
 	topic   string
 	key     keyKind
 	times   *eventTimes // nil: records have the time of their sending
+
+	// What it was made of.
+	input   *config.Input
+	common  []config.Transform // for all inputs
+	secrets [sha256.Size]byte  // of the key files of the transformations
 }
+
+// routeOf returns what happens to the entries of a block.
+func routeOf(b *tailer.Block) *route { return b.Input.Tag.(*route) }
 
 type keyKind int
 
@@ -62,7 +74,6 @@ const (
 // produce. It runs on the goroutines that read, several at a time.
 type pipeline struct {
 	host     []byte
-	routes   []route // by input
 	producer *shipper.Producer
 	ledger   *ledger
 	skips    *checkpoint.Skips
@@ -79,6 +90,10 @@ type pipeline struct {
 // fileWork is what is kept for a file from block to block.
 type fileWork struct {
 	*FileEncoder
+	route *route // that made it
+	// parked is what its parser has to know as long as no input asks for the
+	// file; then it has no encoder.
+	parked []byte
 	sent   []checkpoint.Sent      // by earlier runs, and not passed yet; in order
 	format atomic.Pointer[choice] // as after the last block
 }
@@ -96,25 +111,31 @@ func (f *fileWork) tellFormat() {
 
 // file returns what is kept for the block's file. The blocks of one file come one
 // after the other, so that one goroutine uses it at a time.
-func (p *pipeline) file(b *tailer.Block) *fileWork {
+func (p *pipeline) file(b *tailer.Block, r *route) *fileWork {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.files[b.File]
 	if f == nil {
 		parser, sent := p.ledger.resumed(b.File)
-		f = &fileWork{FileEncoder: p.routes[b.Input].encoder.File(uint64(b.File), parser), sent: sent}
+		f = &fileWork{FileEncoder: r.encoder.File(uint64(b.File), parser), route: r, sent: sent}
 		if p.files == nil {
 			p.files = map[tailer.FileID]*fileWork{}
 		}
 		p.files[b.File] = f
 	}
+	if f.route != r { // what the parser has learnt of the file is true for the new one as well
+		if f.FileEncoder != nil {
+			f.parked = f.state()
+		}
+		f.FileEncoder, f.route, f.parked = r.encoder.File(uint64(b.File), f.parked), r, nil
+	}
 	return f
 }
 
-// format returns the format that was chosen for a file, and why; of a file of
-// which nothing was read in this run, what an earlier one has chosen. Both are ""
-// where nothing is chosen.
-func (p *pipeline) format(id tailer.FileID, input int) (format, reason string) {
+// format returns the format that was chosen for a file, which r reads, and why;
+// of a file of which nothing was read in this run, what an earlier one has chosen.
+// Both are "" where nothing is chosen.
+func (p *pipeline) format(id tailer.FileID, r *route) (format, reason string) {
 	p.mu.Lock()
 	f := p.files[id]
 	p.mu.Unlock()
@@ -127,7 +148,16 @@ func (p *pipeline) format(id tailer.FileID, input int) (format, reason string) {
 	if state == nil {
 		return "", ""
 	}
-	return p.routes[input].encoder.File(uint64(id), state).Chosen()
+	return r.encoder.File(uint64(id), state).Chosen()
+}
+
+// park keeps of a file that no input asks for only what it takes to go on.
+func (p *pipeline) park(id tailer.FileID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f := p.files[id]; f != nil && f.FileEncoder != nil {
+		f.FileEncoder, f.route, f.parked = nil, nil, f.state()
+	}
 }
 
 // forget drops what is kept for a file that cannot come back.
@@ -222,7 +252,7 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 		return nil
 	}
 	s := p.encode(b)
-	saved := p.ledger.handed(b, p.routes[b.Input].topic)
+	saved := p.ledger.handed(b, routeOf(b).topic)
 	p.counts.read(b)
 	var err error
 	if !saved {
@@ -248,7 +278,8 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		s = &shipment{}
 	}
 	s.block = b
-	r, f := &p.routes[b.Input], p.file(b)
+	r := routeOf(b)
+	f := p.file(b, r)
 	if f.sent != nil {
 		if f.sent = sentFrom(f.sent, b.Start); len(f.sent) == 0 {
 			f.sent = nil

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,8 +10,17 @@ import (
 	"shiplog/tailer"
 )
 
+// plainInput is what reads the blocks of these tests.
+var plainInput = sync.OnceValue(func() *tailer.Input {
+	enc, err := NewEncoder("auto", "Pool Cars", parse.Options{})
+	if err != nil {
+		panic(err)
+	}
+	return &tailer.Input{Tag: &route{encoder: enc, topic: "t"}}
+})
+
 func plainBlock(n int) *tailer.Block {
-	b := &tailer.Block{File: 1, Stream: 1, Origin: "/var/log/a.log"}
+	b := &tailer.Block{File: 1, Stream: 1, Origin: "/var/log/a.log", Input: plainInput()}
 	for i := range n {
 		line := fmt.Appendf(nil, "2026-11-23T10:00:00.%03dZ INFO [worker-7] com.example.pool.LoadVehicleUsages - request %d user=jpowell status=200 took 118ms path=/api/vehicles/4711", i%1000, i)
 		b.Entries = append(b.Entries, tailer.Entry{Start: b.End, End: b.End + int64(len(line)) + 1, Data: line})
@@ -20,11 +30,8 @@ func plainBlock(n int) *tailer.Block {
 }
 
 func newTestPipeline(tb testing.TB) *pipeline {
-	enc, err := NewEncoder("auto", "Pool Cars", parse.Options{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &pipeline{host: []byte("h"), routes: []route{{encoder: enc, topic: "t"}}, counts: &counts{}, ledger: newLedger(nil, time.Now)}
+	tb.Helper()
+	return &pipeline{host: []byte("h"), counts: &counts{}, ledger: newLedger(nil, time.Now)}
 }
 
 // TestNoAllocationPerLine is the promise of the hot path.

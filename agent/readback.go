@@ -57,7 +57,14 @@ func (a *Agent) begin(ctx context.Context) (bool, error) {
 	case err != nil: // the producer says what is wrong with Kafka
 		a.log.Debug("going on without the ends of the topics", "error", err)
 	}
-	a.before = before{} // of no use any more, and perhaps large
+	a.reloading.Lock() // else a topic that comes with a reload is begun by nobody
+	defer a.reloading.Unlock()
+	for _, topic := range a.topics() {
+		if ends[topic] == nil {
+			ends[topic] = map[int32]int64{}
+		}
+	}
+	a.before, a.begun = before{}, true // of no use any more, and perhaps large
 	a.ledger.begin(sent, ends)
 	a.ledger.learned(now)
 	a.saveOnce()
@@ -67,8 +74,8 @@ func (a *Agent) begin(ctx context.Context) (bool, error) {
 // topics returns the topics that something may be sent to.
 func (a *Agent) topics() []string {
 	var out []string
-	for i := range a.pipeline.routes {
-		out = append(out, a.pipeline.routes[i].topic)
+	for _, r := range *a.routes.Load() {
+		out = append(out, r.topic)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -113,19 +120,19 @@ func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Se
 	const then = "what it sent after its last save is sent again"
 	hs := a.before.horizons
 	switch {
-	case a.c.ReadbackTimeout == 0:
-		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.c.StateDir)
+	case a.config().ReadbackTimeout == 0:
+		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.config().StateDir)
 		return nil, nil, nil
 	case len(hs) == 0:
-		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.c.StateDir)
+		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.config().StateDir)
 		return nil, nil, nil
 	}
-	conn, err := Connection(a.c)
+	conn, err := Connection(a.config())
 	if err != nil {
 		return nil, nil, err
 	}
 	o := shipper.ReadBackOptions{
-		Brokers: a.c.Kafka.Brokers, ClientID: a.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.c.ReadbackTimeout, Log: a.log,
+		Brokers: a.config().Kafka.Brokers, ClientID: a.config().Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.config().ReadbackTimeout, Log: a.log,
 		Waiting: func(why string) {
 			a.waiting.Store(nil)
 			if why != "" {
@@ -136,14 +143,14 @@ func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Se
 	}
 	for _, h := range hs {
 		t := shipper.ReadBackTopic{Topic: h.Topic, From: h.From, Since: h.Since}
-		if a.c.Kafka.Timestamp == "event" {
+		if a.config().Kafka.Timestamp == "event" {
 			t.Since = time.Time{} // records say nothing of when they were sent
 		}
 		o.Topics = append(o.Topics, t)
 	}
 	a.log.Info("the last run did not end in order: reading back what it sent after its last save", "at_most", o.Limit)
 	began := time.Now()
-	f := newFinder(a.before.entries, a.c.MemoryLimit/2)
+	f := newFinder(a.before.entries, a.config().MemoryLimit/2)
 	result, err := shipper.ReadBack(ctx, o, f.take)
 	a.waiting.Store(nil)
 	if err != nil {

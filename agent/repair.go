@@ -232,7 +232,7 @@ func (a *Agent) rewind(ctx context.Context, q admin.RewindRequest) (Rewound, err
 	if err != nil {
 		return Rewound{}, err
 	}
-	to, tail, err := rewindTarget(a.c, &e, q)
+	to, tail, err := rewindTarget(a.config(), &e, q)
 	if err != nil {
 		return Rewound{}, err
 	}

@@ -10,13 +10,14 @@ import (
 // source returns what the admin server shows and does.
 func (a *Agent) source(addr net.Addr) admin.Source {
 	token := admin.NewToken()
-	if err := admin.NewAccess(addr, token).Write(a.c.StateDir); err != nil {
+	if err := admin.NewAccess(addr, token).Write(a.config().StateDir); err != nil {
 		a.log.Warn("shiplog state and shiplog why cannot call this agent", "error", err)
 	}
 	return admin.Source{Health: a.Problems, Status: func() any { return a.Status() }, Changes: admin.Changes{
 		Token:  token,
 		Why:    func(_ context.Context, file string) (any, error) { return a.Why(file) },
 		Rewind: func(ctx context.Context, q admin.RewindRequest) (any, error) { return a.rewind(ctx, q) },
+		Reload: func(ctx context.Context) (any, error) { return a.reload(ctx) },
 		Forget: func(ctx context.Context, q admin.FileRequest) (any, error) { return a.forgetFile(ctx, q) },
 	}}
 }

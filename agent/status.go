@@ -26,7 +26,16 @@ type Status struct {
 	PID      int         `json:"pid"`
 	StateDir string      `json:"state_dir"`
 	Totals   Totals      `json:"totals"`
-	Damaged  []string    `json:"damaged_state"` // what was found damaged in state_dir at the start
+	// LastReload is how the last reload of the configuration went; left out
+	// where there was none.
+	LastReload *ReloadState `json:"last_reload,omitempty"`
+	Damaged    []string     `json:"damaged_state"` // what was found damaged in state_dir at the start
+}
+
+// ReloadState is how a reload of the configuration went.
+type ReloadState struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty"` // why nothing was changed
 }
 
 // FileState is how one file stands. Offsets and sizes are raw bytes.
@@ -129,7 +138,7 @@ func (a *Agent) Status() Status {
 	problems := a.Problems()
 	s := Status{
 		Version: StatusVersion, Started: a.started, Healthy: len(problems) == 0, Problems: problems,
-		Files: []FileState{}, Skipped: []Skipped{}, Kafka: a.kafkaState(), Pins: a.pins.status(), PID: os.Getpid(), StateDir: a.c.StateDir, Damaged: append([]string{}, a.damaged...),
+		Files: []FileState{}, Skipped: []Skipped{}, Kafka: a.kafkaState(), Pins: a.pins.status(), PID: os.Getpid(), StateDir: a.config().StateDir, LastReload: a.lastReload.Load(), Damaged: append([]string{}, a.damaged...),
 		Totals: Totals{
 			Bytes: a.counts.bytes.Load(), Lines: a.counts.entries.Load(), Acknowledged: a.counts.records.Load(),
 			Unparsed: a.counts.unparsed.Load(), Truncated: a.counts.truncated.Load(), Partial: a.counts.partial.Load(),
@@ -152,15 +161,15 @@ func (a *Agent) Status() Status {
 
 func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 	s := FileState{
-		ID: f.ID.String(), Input: a.c.Inputs[f.Input].Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
+		ID: f.ID.String(), Input: f.Input.Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
 		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, Pinned: a.pins.has(f.ID), CutLines: f.CutLines,
 		Encoding: f.Encoding, InvalidBytes: f.Invalid,
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}
 	s.Lag = max(0, s.Size-s.Acknowledged)
-	s.Format, s.FormatReason = a.pipeline.format(f.ID, f.Input)
+	s.Format, s.FormatReason = a.pipeline.format(f.ID, f.Input.Tag.(*route))
 	if s.Format == "" {
-		s.Format = a.c.Inputs[f.Input].Format
+		s.Format = a.config().Inputs[f.Input].Format
 	}
 	return s
 }
@@ -168,7 +177,7 @@ func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 func (a *Agent) kafkaState() KafkaState {
 	h := a.producer.Health()
 	k := KafkaState{
-		Topic: a.c.Kafka.Topic, Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
+		Topic: a.config().Kafka.Topic, Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
 		OldestUnacked: h.Oldest, LastAck: h.LastAck, LastErrors: []LastError{},
 		DeadLetters: h.DeadLetters.Count, DeadLetterBytes: h.DeadLetters.Bytes, DeadLettersDue: h.DeadLetters.Due, DeadLettersWritten: h.DeadLetters.Written,
 	}

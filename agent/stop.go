@@ -17,9 +17,9 @@ func (a *Agent) drain(ctx context.Context) bool {
 	timer.Stop()
 	defer timer.Stop()
 	if a.o.Once {
-		defer context.AfterFunc(ctx, func() { timer.Reset(a.c.ShutdownTimeout) })()
+		defer context.AfterFunc(ctx, func() { timer.Reset(a.config().ShutdownTimeout) })()
 	} else {
-		timer.Reset(a.c.ShutdownTimeout)
+		timer.Reset(a.config().ShutdownTimeout)
 	}
 	if err := a.producer.Close(limit); err != nil {
 		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start", "error", err)

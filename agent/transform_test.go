@@ -12,8 +12,19 @@ import (
 	"shiplog/tailer"
 )
 
-// transformed returns a pipeline and the configuration it was made of.
-func transformed(t testing.TB, transforms string) *pipeline {
+// transformer is a pipeline for the blocks of one input.
+type transformer struct {
+	*pipeline
+	input *tailer.Input
+}
+
+func (p transformer) encode(b *tailer.Block) *shipment {
+	b.Input = p.input
+	return p.pipeline.encode(b)
+}
+
+// transformed returns a pipeline for blocks of an input with transformations.
+func transformed(t testing.TB, transforms string) transformer {
 	t.Helper()
 	c, err := config.Decode(strings.NewReader("application: Pool Cars\nkafka: {brokers: [b]}\ninputs:\n  - paths: [/x]\ntransforms:\n"+transforms), "f.yaml", nil)
 	if err != nil {
@@ -23,7 +34,11 @@ func transformed(t testing.TB, transforms string) *pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pipeline{host: []byte("h"), routes: rs, counts: &counts{}, ledger: newLedger(nil, time.Now), nudge: func() {}}
+	inputs, err := routedInputs(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return transformer{&pipeline{host: []byte("h"), counts: &counts{}, ledger: newLedger(nil, time.Now), nudge: func() {}}, &inputs[0]}
 }
 
 // lines returns a block of raw lines.

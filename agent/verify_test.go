@@ -827,7 +827,8 @@ func TestJournalComesBeforeTheCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{c: &config.Config{StateDir: disk.dir}, log: slog.New(slog.DiscardHandler), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
+	a := &Agent{log: slog.New(slog.DiscardHandler), store: store, skips: skips, ledger: newLedger(nil, time.Now)}
+	a.conf.Store(&config.Config{StateDir: disk.dir})
 	for _, full := range []bool{true, false} {
 		disk.full = full
 		a.fileEvent(tailer.Event{Kind: tailer.Found, File: tailer.State{ID: 7, Path: "/x", Offset: 100}})

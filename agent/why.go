@@ -80,7 +80,7 @@ func (a *Agent) Why(file string) (Why, error) {
 		return Why{}, fmt.Errorf("%s is not an absolute path", Printable(file))
 	}
 	s := a.Status()
-	q := question{file: filepath.Clean(file), c: a.c, entries: a.ledger.entries(), status: &s, running: true, pid: s.PID}
+	q := question{file: filepath.Clean(file), c: a.config(), entries: a.ledger.entries(), status: &s, running: true, pid: s.PID}
 	return q.answer()
 }
 

@@ -188,7 +188,7 @@ func TestTendOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &file{size: c.size}
+		f := &file{size: c.size, src: source{in: tl.inputs[0]}}
 		f.src.gathering = gathering{open: openEntry{lines: 1, seen: 10}, heard: now.Add(-c.quiet).UnixNano()}
 		if waits := tl.tendOpen(f, now); !waits || f.src.gathering.flush != c.flush || f.queued != c.flush {
 			t.Errorf("%s: waits %v, flush %v, queued %v", name, waits, f.src.gathering.flush, f.queued)

@@ -52,6 +52,8 @@ type Changes struct {
 	Why    func(ctx context.Context, file string) (any, error)
 	Rewind func(context.Context, RewindRequest) (any, error)
 	Forget func(context.Context, FileRequest) (any, error)
+	// Reload reads the configuration again and applies it.
+	Reload func(context.Context) (any, error)
 }
 
 // maxBody bounds a request: a path has 4096 bytes at most.
@@ -80,6 +82,7 @@ func (c Changes) add(mux *http.ServeMux) {
 		}
 		return c.Forget(r.Context(), q)
 	}))
+	mux.HandleFunc("POST /reload", c.guarded(func(r *http.Request) (any, error) { return c.Reload(r.Context()) }))
 }
 
 // failure is the answer to a call that failed.

@@ -36,6 +36,17 @@ type Transform struct {
 	Limit  *Limit
 }
 
+// KeyFiles returns the files that the transformation takes a secret from.
+func (t *Transform) KeyFiles() (files []string) {
+	if t.Redact != nil && t.Redact.KeyFile != "" {
+		files = append(files, t.Redact.KeyFile)
+	}
+	if t.Hash != nil && t.Hash.KeyFile != "" {
+		files = append(files, t.Hash.KeyFile)
+	}
+	return files
+}
+
 // Pair is a key of a mapping and its value, in the order of the file.
 type Pair struct{ Name, Value string }
 

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +24,9 @@ func newRun() *cobra.Command {
 
 SIGTERM or SIGINT ends the reading, waits for Kafka's acknowledgements (at most
 shutdown_timeout), and writes the checkpoint; a second signal ends at once.
+SIGHUP reads the configuration again and applies what has changed, without
+reading a line twice; if it is wrong, nothing changes and the log says why.
+shiplog reload does the same, and prints what has come of it.
 With --once it reads what is there, takes the files as finished (a last line
 without a newline is shipped too), ships all of it, and ends.`,
 		Args: cobra.NoArgs,
@@ -29,7 +35,17 @@ without a newline is shipped too), ships all of it, and ends.`,
 			if err != nil {
 				return err
 			}
-			return agent.Run(c.Context(), conf, agent.Options{Once: once, Log: newLog(conf.Log, c.ErrOrStderr())})
+			// Before the agent can use it: a signal that nobody waits for would end it.
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			level := new(slog.LevelVar)
+			level.Set(conf.Log.Level)
+			o := agent.Options{Once: once, Log: newLevelLog(conf.Log, level, c.ErrOrStderr()), Level: level, Hangup: hangup}
+			if !once {
+				o.Load = func() (*config.Config, error) { return loadConfig(path) }
+			}
+			return agent.Run(c.Context(), conf, o)
 		},
 	}
 	configFlag(c, &path)
@@ -59,8 +75,11 @@ func loadConfig(path string) (*config.Config, error) {
 }
 
 // newLog returns shiplog's own log.
-func newLog(l config.Log, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: l.Level}
+func newLog(l config.Log, w io.Writer) *slog.Logger { return newLevelLog(l, l.Level, w) }
+
+// newLevelLog is newLog with a level that can change.
+func newLevelLog(l config.Log, level slog.Leveler, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

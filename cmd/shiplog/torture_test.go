@@ -34,6 +34,7 @@ func TestTorture(t *testing.T) {
 	for i, s := range []scenario{
 		{name: "rotate-only", partitions: 1, deletes: true, exact: true, ordered: true},
 		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
+		{name: "reload", partitions: 1, reloads: true, exact: true, ordered: true},
 		// The others are not ordered: of a file that was found just before a stop only
 		// the inode is known, and that can be another generation's by the next start;
 		// a file that was moved before it was seen has a name of its own.
@@ -66,6 +67,7 @@ type scenario struct {
 	name       string
 	partitions int32
 	stops      []stop // how the agent is stopped, at random; none: it is left alone
+	reloads    bool   // the configuration is reloaded, again and again
 	deletes    bool   // files are deleted while the agent reads them
 	moves      bool   // files are moved into another folder that is followed
 	gzips      bool   // rotated files are compressed
@@ -98,6 +100,8 @@ type tortureRun struct {
 	oracle  *oracle
 	writers []*writer
 	agent   *testAgent
+
+	reloaded map[string]int // by how it went
 }
 
 // newTortureRun prepares a scenario in a folder that stays behind if it fails.
@@ -109,7 +113,7 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 	}
 	r := &tortureRun{
 		scenario: s, kafka: kafka, topic: "torture-" + s.name,
-		rng: rand.New(rand.NewPCG(seed, tortureWriters)), oracle: newOracle(tortureWriters),
+		rng: rand.New(rand.NewPCG(seed, tortureWriters)), oracle: newOracle(tortureWriters), reloaded: map[string]int{},
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -156,7 +160,11 @@ func (r *tortureRun) torture(t *testing.T, length time.Duration) {
 	for _, w := range r.writers {
 		g.Go(func() error { return w.run(ctx) })
 	}
-	err := r.disturb(ctx)
+	disturb := r.disturb
+	if r.reloads {
+		disturb = r.reloadAround
+	}
+	err := disturb(ctx)
 	cancel()
 	if werr := g.Wait(); err != nil || werr != nil {
 		t.Fatalf("agent: %v; writers: %v", err, werr)
@@ -170,6 +178,9 @@ func (r *tortureRun) torture(t *testing.T, length time.Duration) {
 	r.readAll(t)
 	stopConsumer()
 	r.judge(t)
+	if r.reloads {
+		r.judgeReloads(t)
+	}
 }
 
 // disturb starts the agent, and stops and starts it until ctx ends, when it is

@@ -103,6 +103,11 @@ func (p *Process) Pause() error { return p.signalled("pause", pause) }
 // Resume lets a paused process go on (SIGCONT).
 func (p *Process) Resume() error { return p.signalled("resume", resume) }
 
+// Signal sends a signal, where the system has them.
+func (p *Process) Signal(sig os.Signal) error {
+	return p.signalled("send "+sig.String()+" to", func(proc *os.Process) error { return proc.Signal(sig) })
+}
+
 func (p *Process) signalled(what string, send func(*os.Process) error) error {
 	if err := send(p.cmd.Process); err != nil {
 		return fmt.Errorf("%s process %d: %w", what, p.PID(), err)

@@ -97,13 +97,15 @@ func (r *rig) options(once bool) Options {
 	}}
 }
 
-func (r *rig) start() {
+func (r *rig) start() { r.startWith(r.options(false)) }
+
+func (r *rig) startWith(o Options) {
 	r.mu.Lock()
 	r.admin = "" // of the run before
 	r.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan error, 1)
-	go func(done chan error) { done <- Run(ctx, r.c, r.options(false)) }(r.done)
+	go func(done chan error) { done <- Run(ctx, r.c, o) }(r.done)
 }
 
 func (r *rig) stop() {

@@ -88,6 +88,7 @@ func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 		a.o.Reloading(true)
 		defer a.o.Reloading(false)
 	}
+	known := Warnings(a.config())
 	out, err := a.reloadNow(ctx)
 	last := &ReloadState{At: time.Now()}
 	defer a.lastReload.Store(last)
@@ -97,7 +98,9 @@ func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 		return nil, err
 	}
 	for _, w := range out.Warnings {
-		a.log.Warn(w)
+		if !slices.Contains(known, w) {
+			a.log.Warn(w)
+		}
 	}
 	if len(out.Restart) > 0 {
 		a.log.Warn("some changes of the configuration take a restart; the rest applies", "keys", out.Restart)
@@ -115,7 +118,7 @@ func (a *Agent) reloadNow(ctx context.Context) (*Reloaded, error) {
 		return nil, err
 	}
 	now := a.config()
-	out := &Reloaded{Added: []string{}, Removed: []string{}, Changed: []string{}, Applied: []string{}, Restart: []string{}, Warnings: append([]string{}, next.Warnings...)}
+	out := &Reloaded{Added: []string{}, Removed: []string{}, Changed: []string{}, Applied: []string{}, Restart: []string{}, Warnings: append([]string{}, Warnings(next)...)}
 	for _, key := range config.Changes(now, next) {
 		if slices.Contains(live(), key) {
 			out.Applied = append(out.Applied, key)

@@ -142,6 +142,18 @@
 // those after it by Block.Epoch. A file that is missed is looked for in
 // Options.PinDir too, by its id.
 //
+// # Other inputs
+//
+// Reconfigure is a message to the owner too. A file belongs to the input that
+// asks for the name under which it was found first. Between two turns it can be
+// given to another, since nothing of it is under way then: what is open behind
+// its offset is looked at anew. A file that no input asks for is closed and taken
+// out of the books; what is known of it is kept (Tailer.retired), as is what
+// Options.Resume told of such files. It is taken up again as at a start: found by
+// its name or beside it, and proved. What a scan found by earlier patterns is
+// thrown away. Inputs are held by pointers that blocks carry along, and numbered
+// nowhere.
+//
 // # What is assumed
 //
 // What was read of a file does not change, except by truncation or by a new

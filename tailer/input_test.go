@@ -3,8 +3,10 @@ package tailer
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -226,4 +228,43 @@ func TestFoldersThatNobodyAsksForAreNotWatched(t *testing.T) {
 	if !watched("a") {
 		t.Error("a is not watched any more")
 	}
+}
+
+// TestAPipeGoesToAnotherInput: a pipe has no past to go back to, so that nothing
+// of what it gave may be left behind.
+func TestAPipeGoesToAnotherInput(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no named pipes in the file system")
+	}
+	joined := func(r *rig, name, start string) Input {
+		in := r.input(name, "*.pipe")
+		in.Joiner, in.JoinWait = NewPatternJoiner(regexp.MustCompile(start), nil, nil), time.Hour
+		return in
+	}
+	r := newRig(t)
+	r.o.Inputs = []Input{joined(r, "first", "^> ")}
+	r.must(makeFIFO(r.path("a.pipe")))
+	r.start()
+	w, err := os.OpenFile(r.path("a.pipe"), os.O_WRONLY, 0)
+	r.must(err)
+	defer w.Close()
+	say := func(text string) {
+		_, err := w.WriteString(text)
+		r.must(err)
+	}
+	say("> one\n> two\nmore\n")
+	r.want("> one")
+	r.reconfigure(joined(r, "second", "^[>|] "))
+	say("| three\n> four\nof four\nunfin")
+	r.want("> one", "> two\nmore", "| three")
+	r.reconfigure(r.input("none", "none.log"))
+	r.want("> one", "> two\nmore", "| three", "> four\nof four\nunfin")
+	r.wait("the pipe to be left alone", func() bool { return len(r.tailer.Files()) == 0 })
+	r.reconfigure(joined(r, "third", "^> "))
+	again, err := os.OpenFile(r.path("a.pipe"), os.O_WRONLY, 0) // waits for somebody who reads
+	r.must(err)
+	defer again.Close()
+	w = again
+	say("> five\n> six\n")
+	r.want("> one", "> two\nmore", "| three", "> four\nof four\nunfin", "> five")
 }

@@ -25,7 +25,7 @@ var reloadInputs = []struct {
 }{
 	{text: "inputs:\n  - {name: all, paths: [\"DIR/logs/*.log\"], format: raw}\n"},
 	// Files move from one input to two others, which change them differently.
-	{text: "inputs:\n  - {name: first, paths: [\"DIR/logs/app[01].log\"], format: raw, transforms: [{set: {params.half: \"'first'\"}}]}\n  - {name: second, paths: [\"DIR/logs/*.log\"], format: raw, rotate_wait: 1500ms}\n"},
+	{text: "inputs:\n  - {name: first, paths: [\"DIR/logs/app[01].log\"], format: raw, transforms: [{set: {params.half: first}}]}\n  - {name: second, paths: [\"DIR/logs/*.log\"], format: raw, rotate_wait: 1500ms}\n"},
 	// Nobody asks for half of the files.
 	{text: "inputs:\n  - {name: second, paths: [\"DIR/logs/app[23].log\"], format: raw}\nlog: {level: debug}\n"},
 	// Each last line is an open entry.

@@ -167,9 +167,10 @@ func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}
 	s.Lag = max(0, s.Size-s.Acknowledged)
-	s.Format, s.FormatReason = a.pipeline.format(f.ID, f.Input.Tag.(*route))
+	r := f.Input.Tag.(*route)
+	s.Format, s.FormatReason = a.pipeline.format(f.ID, r)
 	if s.Format == "" {
-		s.Format = a.config().Inputs[f.Input].Format
+		s.Format = r.input.Format
 	}
 	return s
 }

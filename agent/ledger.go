@@ -339,6 +339,10 @@ func (l *ledger) event(e tailer.Event) {
 			a.prefix, a.read = checkpoint.NewPrefix(s.Offset), s.Offset
 			a.entry.Offset, a.entry.Head, a.entry.Tail = s.Offset, checkpoint.Mark(s.Head), checkpoint.Mark(s.Tail)
 		}
+	case tailer.Glimpsed:
+		if a.prefix.End() == 0 {
+			a.entry.Head = checkpoint.Mark(s.Head)
+		}
 	case tailer.Vanished:
 		a.entry.Gone = l.now()
 	case tailer.Forgotten:

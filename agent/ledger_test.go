@@ -172,3 +172,24 @@ func TestLedgerSettlesWhatWasCarried(t *testing.T) {
 		t.Errorf("saved %+v, removed %v", changed, removed)
 	}
 }
+
+// The first bytes of a file are saved when they are known, before any of it is
+// read; once some of it is acknowledged, what was acknowledged says more.
+func TestLedgerGlimpsed(t *testing.T) {
+	l := newLedger(nil, time.Now)
+	event(l, tailer.Found, state(7, 0))
+	l.take()
+	s := state(7, 0)
+	s.Head = tailer.Mark{Len: 3, Hash: 9}
+	event(l, tailer.Glimpsed, s)
+	if changed, _ := l.take(); len(changed) != 1 || changed[0].Head != (checkpoint.Mark{Len: 3, Hash: 9}) {
+		t.Fatalf("saved %+v, want the first bytes", changed)
+	}
+	b := &tailer.Block{File: 7, Stream: 1, Start: 0, End: 10, Head: tailer.Mark{Len: 10, Hash: 1}}
+	l.handed(b, "t")
+	l.settled(b, 10, nil)
+	event(l, tailer.Glimpsed, s)
+	if changed, _ := l.take(); len(changed) != 1 || changed[0].Head.Len != 10 {
+		t.Fatalf("saved %+v, want the head that was acknowledged", changed)
+	}
+}

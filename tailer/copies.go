@@ -148,7 +148,7 @@ func (f *traces) changed() bool {
 // was read to its end is exactly as long, and agrees with its marks. Of one that
 // is still being read no more can be said than that it may be.
 func (f *traces) judgeByMarks(c content, j *judgement) answer {
-	if f.off == 0 || f.head.Len == 0 || f.tail.Len == 0 {
+	if f.head.Len == 0 || f.off > 0 && f.tail.Len == 0 {
 		return no
 	}
 	if a := f.agreesWith(c); a != yes {

@@ -96,7 +96,8 @@ type candidate struct {
 	input int
 	key   fileKey
 	info  fs.FileInfo
-	err   error // it cannot be looked at
+	born  time.Time // creation, the first time its folder is listed, where the file system tells
+	err   error     // it cannot be looked at
 }
 
 // errIsFolder is the answer to a folder where a file was named.
@@ -268,7 +269,11 @@ func (f *finder) sort(dir string, entries []fs.DirEntry, s *scan) (below []strin
 			continue
 		}
 		if wanted && !errors.Is(err, fs.ErrNotExist) {
-			s.candidates = append(s.candidates, newCandidate(path, input, link, fi, err))
+			c := newCandidate(path, input, link, fi, err)
+			if !f.known[dir] {
+				c.born, _ = birth(c.path)
+			}
+			s.candidates = append(s.candidates, c)
 		}
 	}
 	return below

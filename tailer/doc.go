@@ -208,4 +208,12 @@
 //   - A file was compared under a path that led to another by then. See openAt.
 //   - The original was gone while its compressed form was not complete: that was
 //     read as a file of its own. See finder.look, pending.
+//   - Generations of several names were sorted together by an order that holds
+//     among those of one name only: with enough of them, none was in order.
+//   - Two questions to the finder were on their way at once, and the answer about
+//     the earlier moment came last: files seemed to have moved back to names that
+//     they had left. See Tailer.ask.
+//   - Of a file that waited for its turn only the inode was known. It was rotated
+//     and compressed while the agent was down, and came after its successor, or
+//     was removed before it was opened. See Tailer.glimpsed.
 package tailer

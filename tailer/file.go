@@ -39,21 +39,22 @@ type file struct {
 	noted              *candidate // what a scan found while the file had its turn
 	lostName           bool       // a scan missed its name while it had its turn
 
-	found    int64 // when it was found first, unix nanoseconds; no two are equal
-	size     int64 // bytes to be read, as far as known
-	raw      int64 // bytes on disk
-	packed   bool  // compressed, as its last turn found
-	sealed   Seal  // as told last
-	mtime    time.Time
-	links    int
-	grown    time.Time // when bytes were last read
-	moved    time.Time // when it was displaced
-	nextLook time.Time
-	lastTurn time.Time // of an open compressed file
-	fault    error     // why it cannot be read
-	retry    time.Duration
-	cuts     int64
-	invalid  int64
+	glimpsedAt int64 // size at the last glimpse
+	found      int64 // when it was found first, unix nanoseconds; no two are equal
+	size       int64 // bytes to be read, as far as known
+	raw        int64 // bytes on disk
+	packed     bool  // compressed, as its last turn found
+	sealed     Seal  // as told last
+	mtime      time.Time
+	links      int
+	grown      time.Time // when bytes were last read
+	moved      time.Time // when it was displaced
+	nextLook   time.Time
+	lastTurn   time.Time // of an open compressed file
+	fault      error     // why it cannot be read
+	retry      time.Duration
+	cuts       int64
+	invalid    int64
 
 	borrower *file     // the successor that goes on with its open entry, as long as that is not settled
 	lentAt   time.Time // since when

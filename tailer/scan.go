@@ -73,11 +73,18 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	}
 }
 
-// stranger reports whether c cannot be the file, though the key is its own:
-// nothing is known of its content, and the name is not one that it can have by
-// now. Its inode was used again.
+// stranger reports whether c cannot be the file, though the key is its own: c was
+// made since, or nothing is known of the file's content, and the name is not one
+// that it can have by now. Its inode was used again. Where that is wrong, since a
+// clock was, the file is found by its content.
 func (f *file) stranger(c *candidate) bool {
-	return !f.here && f.src.off == 0 && f.src.head.Len == 0 && c.name != f.src.origin && c.path != f.src.path && !rotatedAs(f.src.origin, c.name)
+	switch {
+	case f.here:
+		return false
+	case f.found > 0 && c.born.After(time.Unix(0, f.found)):
+		return true
+	}
+	return f.src.off == 0 && f.src.head.Len == 0 && c.name != f.src.origin && c.path != f.src.path && !rotatedAs(f.src.origin, c.name)
 }
 
 // observe notes that a known file lies at c.

@@ -489,8 +489,12 @@ func copyOfAny(s *sibling, known []traces) (a answer, packed bool) {
 	return no, packed
 }
 
-// older orders generations as they were written.
+// older orders generations of one name as they were written; those of different
+// names have nothing to do with each other.
 func older(a, b generation) int {
+	if a.origin != b.origin {
+		return strings.Compare(a.origin, b.origin)
+	}
 	if a.name != b.name { // the one that has the name now is the youngest
 		return strings.Compare(a.name, b.name)
 	}

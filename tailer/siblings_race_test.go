@@ -1,10 +1,14 @@
 package tailer
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestSiblingsWhileRenamed renames one file to and fro while its folder is
@@ -44,5 +48,41 @@ func TestSiblingsWhileRenamed(t *testing.T) {
 	}
 	if missed > 0 {
 		t.Errorf("the file was not there in %d of 2000 listings", missed)
+	}
+}
+
+// Generations of several names, found together, are put into an order that
+// holds for each name.
+func TestOlder(t *testing.T) {
+	at := func(origin, path string, mtime, born int, packed bool) generation {
+		base := time.Unix(1e9, 0)
+		return generation{origin: origin, place: place{path: path, mtime: base.Add(time.Duration(mtime) * time.Millisecond), packed: packed}, born: base.Add(time.Duration(born) * time.Millisecond)}
+	}
+	gs := []generation{
+		at("b.log", "b.log-20261124.000007.gz", 290, 300, true),
+		at("a.log", "a.log.3.gz", 334, 1030, true),
+		at("b.log", "b.log-20261124.000009", 5000, 340, false),
+		at("a.log", "a.log.5.gz", 262, 299, true),
+		at("c.log", "c.log.old.1.gz", 300, 320, true),
+		at("a.log", "a.log.1", 2278, 1034, false),
+		at("b.log", "b.log-20261124.000008.gz", 330, 335, true),
+		at("a.log", "a.log.4.gz", 299, 334, true),
+		at("a.log", "a.log.2.gz", 1030, 2278, true),
+	}
+	want := map[string][]string{
+		"a.log": {"a.log.5.gz", "a.log.4.gz", "a.log.3.gz", "a.log.2.gz", "a.log.1"},
+		"b.log": {"b.log-20261124.000007.gz", "b.log-20261124.000008.gz", "b.log-20261124.000009"},
+		"c.log": {"c.log.old.1.gz"},
+	}
+	for range 200 {
+		rand.Shuffle(len(gs), func(i, k int) { gs[i], gs[k] = gs[k], gs[i] })
+		slices.SortStableFunc(gs, older)
+		got := map[string][]string{}
+		for _, g := range gs {
+			got[g.origin] = append(got[g.origin], g.path)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %v", got)
+		}
 	}
 }

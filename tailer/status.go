@@ -13,6 +13,9 @@ type EventKind string
 const (
 	// Found: a file that was never seen before. Its State says where it begins.
 	Found EventKind = "found"
+	// Glimpsed: more of the first bytes is known of a file of which nothing was
+	// read yet, so that it is found again whatever becomes of it.
+	Glimpsed EventKind = "glimpsed"
 	// Resumed: a file of an earlier run goes on where it was.
 	Resumed EventKind = "resumed"
 	// Moved: the file has another path, inode or device than before.

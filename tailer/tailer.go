@@ -212,14 +212,14 @@ type Tailer struct {
 }
 
 type job struct {
-	f     *file
-	final bool
+	f       *file
+	final   bool
+	glimpse bool // only what the file is known by
 }
 
 type result struct {
-	f *file
+	job
 	outcome
-	final bool
 }
 
 type scanRequest struct {
@@ -313,7 +313,11 @@ func (t *Tailer) Nudge() {
 // work reads files, one turn at a time.
 func (t *Tailer) work(ctx context.Context) {
 	for j := range t.jobs {
-		t.outcomes <- result{j.f, t.reader.turn(ctx, &j.f.src, j.final), j.final}
+		if j.glimpse {
+			t.outcomes <- result{j, t.reader.glimpse(&j.f.src)}
+			continue
+		}
+		t.outcomes <- result{j, t.reader.turn(ctx, &j.f.src, j.final)}
 	}
 }
 
@@ -358,22 +362,26 @@ func (t *Tailer) loop(ctx context.Context) error {
 		t.ask()
 		var jobs chan job
 		var next job
-		if f := t.nextReady(); f != nil {
-			jobs, next = t.jobs, job{f, f.final}
+		if f, glimpse := t.nextReady(); f != nil {
+			jobs, next = t.jobs, job{f, f.final, glimpse}
 			f.before = f.traces() // now: once it is sent, the worker has it
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case jobs <- next:
-			t.started(next.f)
+			t.started(next)
 		case r := <-t.outcomes:
 			t.running--
 			if r.ended {
 				r.f.busy = false
 				return endOf(ctx, r.err)
 			}
-			t.turned(r)
+			if r.glimpse {
+				t.glimpsed(r)
+			} else {
+				t.turned(r)
+			}
 			t.carryOut(r.f)
 			t.readdressStray()
 		case s := <-t.scanDone:
@@ -429,13 +437,18 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
-// ask hands the finder its next question, one of each kind at a time.
+// ask hands the finder its next question, one at a time: of two answers the one
+// about an earlier moment must not come after the other.
 func (t *Tailer) ask() {
-	if len(t.lost)+len(t.doubts) > 0 && !t.looking {
+	if t.scanning || t.looking {
+		return
+	}
+	if len(t.lost)+len(t.doubts) > 0 {
 		t.looks <- lookRequest{t.lost, t.doubts, t.matcher}
 		t.lost, t.doubts, t.looking = nil, nil, true
+		return
 	}
-	if t.scanning || t.looking || !t.rescan && !t.due && len(t.dirty) == 0 {
+	if !t.rescan && !t.due && len(t.dirty) == 0 {
 		return
 	}
 	now := time.Now()

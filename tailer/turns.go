@@ -76,27 +76,38 @@ func (t *Tailer) wakeNow(f *file) {
 	}
 }
 
-// nextReady returns the file whose turn it is. Files that may not go on leave
-// the queue.
-func (t *Tailer) nextReady() *file {
+// nextReady returns the file whose turn it is, or one that is to be glimpsed at.
+// Files that may not go on leave the queue.
+func (t *Tailer) nextReady() (f *file, glimpse bool) {
 	for len(t.ready) > 0 {
 		f := t.ready[0]
 		switch {
-		case !f.here || t.predecessor(f) != nil:
+		case !f.here:
 			t.popReady()
-			f.queued = false // woken when it is found, or its predecessor is finished
+			f.queued = false // woken when it is found
+		case t.predecessor(f) != nil:
+			if f.unglimpsed() {
+				return f, true
+			}
+			t.popReady()
+			f.queued = false // woken when its predecessor is finished
 			t.post(f)
 		case t.reading[f.src.stream]:
 			t.popReady()
 			t.blocked = append(t.blocked, f)
-		case !t.o.Admit(f.src.stream) || !t.mayUnpack(f):
+		case !t.o.Admit(f.src.stream):
+			if f.unglimpsed() {
+				return f, true
+			}
+			fallthrough
+		case !t.mayUnpack(f):
 			t.popReady()
 			t.held = append(t.held, f)
 		default:
-			return f
+			return f, false
 		}
 	}
-	return nil
+	return nil, false
 }
 
 func (t *Tailer) popReady() {
@@ -105,11 +116,14 @@ func (t *Tailer) popReady() {
 }
 
 // started notes that a worker has taken the first file of the queue.
-func (t *Tailer) started(f *file) {
+func (t *Tailer) started(j job) {
+	f := j.f
 	t.popReady()
 	f.began = time.Now()
 	f.queued, f.busy = false, true
-	t.reading[f.src.stream] = true
+	if !j.glimpse {
+		t.reading[f.src.stream] = true
+	}
 	t.running++
 	t.open.remove(f)
 }

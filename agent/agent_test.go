@@ -180,7 +180,7 @@ func (r *rig) messages(topic string) []string {
 
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -197,7 +197,7 @@ func (r *rig) get(page string) (int, string) {
 	if addr == "" {
 		return 0, ""
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	resp, err := client.Get("http://" + addr + page)
 	if err != nil {
 		return 0, err.Error()

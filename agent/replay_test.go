@@ -293,6 +293,10 @@ func TestReplayBesideARunningAgent(t *testing.T) {
 		r.replay(ReplayOptions{}) // refused still
 	}
 	r.wait("all letters", func() bool { return len(r.letters()) == 7 })
+	r.wait("what is no letter", func() bool { return len(r.messages(topic)) == 5 })
+	// What is owed to the dead letter topic is sent in the background; a letter
+	// that is replayed before that is owed no more.
+	r.wait("seven letters in the dead letter topic", func() bool { return len(r.records("dead")) >= 7 })
 	r.limitTopic(topic, "1000000")
 	result, stays := r.replay(ReplayOptions{})
 	if result.Sent != 7 || result.Stayed != 0 {
@@ -311,8 +315,6 @@ func TestReplayBesideARunningAgent(t *testing.T) {
 			t.Errorf("%q arrived %d times", m, n)
 		}
 	}
-	// What is owed to the dead letter topic is sent in the background.
-	r.wait("seven letters in the dead letter topic", func() bool { return len(r.records("dead")) >= 7 })
 }
 
 // Private things do not go to the dead letter topic where transformations take

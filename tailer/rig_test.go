@@ -108,7 +108,7 @@ func (r *rig) finish() {
 		if err != nil {
 			r.t.Fatalf("Run: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(90 * time.Second):
 		r.t.Fatal("a run with Once does not end")
 	}
 }
@@ -251,7 +251,7 @@ func (r *rig) nothingMore(scans int) {
 // wait polls until ok, at most 15 s.
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("waited in vain for %s; lines %q, files %+v", what, r.texts(), r.tailer.Files())
 		}

@@ -259,7 +259,7 @@ func (s *script) expectAny(texts []string) error {
 }
 
 func (s *script) await(n int) error {
-	for end := time.Now().Add(20 * time.Second); len(s.texts()) < n; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); len(s.texts()) < n; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return fmt.Errorf("waited in vain")
 		}
@@ -278,7 +278,7 @@ func (s *script) expectNothing() error {
 }
 
 func (s *script) expectEvent(kind string) error {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		s.mu.Lock()
 		for _, e := range s.events {
 			if string(e.Kind) == kind || string(e.Rotation) == kind {

@@ -103,7 +103,7 @@ func (e *e2e) append(name, text string) {
 
 func (e *e2e) wait(what string, ok func() bool) {
 	e.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("waited in vain for %s", what)
 		}

@@ -175,7 +175,7 @@ func (r *faultRig) rotate() {
 
 // health asks the agent how it is: 0 where it does not answer.
 func (r *faultRig) health() (int, string) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", r.socket())

@@ -153,7 +153,7 @@ func TestParseFollow(t *testing.T) {
 	go func() { done <- run(ctx, []string{"parse", "--follow", path}, strings.NewReader(""), &out, &errOut) }()
 	await := func(want string) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), want); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(90 * time.Second); !strings.Contains(out.String(), want); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("waited in vain for %s:\n%s\n%s", want, out.String(), errOut.String())
 			}

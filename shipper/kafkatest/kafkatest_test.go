@@ -113,7 +113,7 @@ func testConsume(t *testing.T, b *Broker, want []string) {
 		records <- fmt.Sprintf("%d %d %s", partition, offset, value)
 	})
 	defer stop()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(90 * time.Second)
 	for i, v := range want {
 		select {
 		case got := <-records:

@@ -115,7 +115,8 @@ func (t *Tailer) dequeue(f *file) {
 	is := func(g *file) bool { return g == f }
 	t.ready, t.held = slices.DeleteFunc(t.ready, is), slices.DeleteFunc(t.held, is)
 	t.blocked, t.woken = slices.DeleteFunc(t.blocked, is), slices.DeleteFunc(t.woken, is)
-	f.queued, f.wake = false, false
+	t.last = slices.DeleteFunc(t.last, is)
+	f.queued, f.last, f.wake = false, false, false
 }
 
 // Descriptor returns a descriptor of its own for a file that is open here, so

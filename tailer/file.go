@@ -17,6 +17,7 @@ type file struct {
 	name string // the path that a pattern matched; "" when no pattern finds it any more
 
 	busy, queued, wake bool      // has a turn, waits for one, has to have another
+	last               bool      // is queued behind all others
 	final              bool      // its next turn takes what follows the last newline as a line
 	here               bool      // it is known where it lies
 	displaced          bool      // its name is another's now, or nobody's

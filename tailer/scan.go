@@ -117,6 +117,8 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 		t.displace(f, now)
 	}
 	switch {
+	case changed && f.unproved && f.size == f.src.off && !f.displaced: // it grew not while nobody looked
+		t.wakeLast(f)
 	case changed && (f.fault == nil || now.After(f.nextLook)):
 		t.wakeNow(f)
 	case changed || moved:

@@ -169,3 +169,46 @@ func TestManyOpenEntries(t *testing.T) {
 	r.start()
 	r.wait("the last entry of each file", func() bool { return len(r.texts()) == files })
 }
+
+// TestWhatIsNewGoesFirst: files that did not grow while nobody looked have their
+// turns after the others, and have them, however many turns others want.
+func TestWhatIsNewGoesFirst(t *testing.T) {
+	tl, err := New(Options{Inputs: []Input{{Paths: []string{"/x/*.log"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := func() *file {
+		f := tl.nextReady()
+		if f == nil {
+			t.Fatal("no file has its turn")
+		}
+		tl.started(f)
+		f.busy = false
+		delete(tl.reading, f.src.stream)
+		return f
+	}
+	var files []*file
+	for k := range 20 {
+		name := fmt.Sprintf("/x/%d.log", k)
+		files = append(files, tl.register(name, name, name, 0, fileKey{1, uint64(k + 1)}, 0, time.Now()))
+	}
+	tl.turns = 1
+	for _, f := range files[:19] {
+		tl.wakeLast(f)
+	}
+	tl.wakeNow(files[19])
+	tl.wakeNow(files[7]) // it has grown meanwhile
+	if a, b := turn(), turn(); a != files[19] || b != files[7] {
+		t.Errorf("%s and %s went first", a.name, b.name)
+	}
+	had := map[*file]int{}
+	for range 19 * lastEvery { // while one file always wants another turn
+		tl.wakeNow(files[19])
+		had[turn()]++
+	}
+	for _, f := range files[:19] {
+		if f != files[7] && had[f] != 1 {
+			t.Errorf("%s had %d turns, want one", f.name, had[f])
+		}
+	}
+}

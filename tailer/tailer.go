@@ -168,6 +168,8 @@ type Tailer struct {
 	streams map[uint64][]*file // the files of a name, the oldest first
 
 	ready   []*file          // wait for a worker, in turn
+	last    []*file          // wait for a worker that no other file wants
+	turns   uint             // begun so far
 	held    []*file          // not admitted by Options.Admit
 	reading map[uint64]bool  // streams of which a file has its turn: one at a time, so that order holds
 	blocked []*file          // wait for another file of their stream to end its turn

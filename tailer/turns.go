@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"io/fs"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -36,7 +37,7 @@ func (o *openFiles) remove(f *file) {
 // wakeLater gives the file a turn at the next wake-up: its writer is likely to
 // write more until then.
 func (t *Tailer) wakeLater(f *file) {
-	if f.queued || f.wake {
+	if f.queued && !f.last || f.wake {
 		return
 	}
 	f.wake = true
@@ -70,16 +71,43 @@ func (t *Tailer) wakeNow(f *file) {
 		return
 	}
 	f.wake = false
-	if !f.queued {
-		f.queued = true
+	if !f.queued || f.last {
+		f.queued, f.last = true, false
 		t.ready = append(t.ready, f)
+	}
+}
+
+// wakeLast gives a file a turn in which nothing is to be read, as far as is known,
+// when no other wants one: a start with many files first ships what is new.
+func (t *Tailer) wakeLast(f *file) {
+	if !f.busy && !f.queued {
+		f.queued, f.last = true, true
+		t.last = append(t.last, f)
+	}
+}
+
+// lastEvery is how many turns of others one that was put last waits at most, if
+// they never end.
+const lastEvery = 8
+
+// takeLast moves a file that was put last to the others, if it is its turn.
+func (t *Tailer) takeLast() {
+	for len(t.last) > 0 && (len(t.ready) == 0 || t.turns%lastEvery == 0) {
+		f := t.last[0]
+		t.last[0] = nil
+		if t.last = t.last[1:]; f.last { // else it was woken meanwhile
+			f.last = false
+			t.ready = slices.Insert(t.ready, 0, f)
+			t.turns++
+			return
+		}
 	}
 }
 
 // nextReady returns the file whose turn it is, or one that is to be glimpsed at.
 // Files that may not go on leave the queue.
 func (t *Tailer) nextReady() (f *file, glimpse bool) {
-	for len(t.ready) > 0 {
+	for t.takeLast(); len(t.ready) > 0; t.takeLast() {
 		f := t.ready[0]
 		switch {
 		case !f.here:
@@ -119,6 +147,7 @@ func (t *Tailer) popReady() {
 func (t *Tailer) started(j job) {
 	f := j.f
 	t.popReady()
+	t.turns++
 	f.began = time.Now()
 	f.queued, f.busy = false, true
 	if !j.glimpse {
@@ -398,7 +427,7 @@ func (t *Tailer) limitOpen() {
 
 // exhausted reports whether a run with Options.Once has read all there is.
 func (t *Tailer) exhausted() bool {
-	if !t.scanned || t.running > 0 || len(t.ready)+len(t.held)+len(t.woken)+len(t.lost)+len(t.doubts) > 0 || t.looking || t.scanning || t.rescan || t.due {
+	if !t.scanned || t.running > 0 || len(t.ready)+len(t.last)+len(t.held)+len(t.woken)+len(t.lost)+len(t.doubts) > 0 || t.looking || t.scanning || t.rescan || t.due {
 		return false
 	}
 	for _, f := range t.byID {

@@ -178,11 +178,11 @@ func TestWhatIsNewGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	turn := func() *file {
-		f := tl.nextReady()
+		f, _ := tl.nextReady()
 		if f == nil {
 			t.Fatal("no file has its turn")
 		}
-		tl.started(f)
+		tl.started(job{f: f})
 		f.busy = false
 		delete(tl.reading, f.src.stream)
 		return f
@@ -190,7 +190,7 @@ func TestWhatIsNewGoesFirst(t *testing.T) {
 	var files []*file
 	for k := range 20 {
 		name := fmt.Sprintf("/x/%d.log", k)
-		files = append(files, tl.register(name, name, name, 0, fileKey{1, uint64(k + 1)}, 0, time.Now()))
+		files = append(files, tl.register(name, name, name, tl.inputs[0], fileKey{1, uint64(k + 1)}, 0, time.Now()))
 	}
 	tl.turns = 1
 	for _, f := range files[:19] {

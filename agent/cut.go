@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"slices"
 	"sort"
 	"unicode/utf8"
@@ -9,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/envelope"
-	"shiplog/agent/parse"
 	"shiplog/shipper"
 )
 
@@ -17,22 +15,9 @@ import (
 // at most so many bytes, and marks it as truncated. It reports false, and
 // changes nothing, where no message is short enough.
 func cutRecord(r *shipper.Record, bytes int) bool {
-	format, err := parse.New("envelope", parse.Options{})
-	if err != nil {
-		return false // not reached: there is such a format
-	}
-	var e envelope.Envelope
-	if format.NewParser(nil).Parse(r.Value, &e) != nil {
+	e, message, ok := readEnvelope(r.Value)
+	if !ok {
 		return false
-	}
-	parse.Unfold(&e)
-	message := e.Message.Bytes
-	if e.Message.Kind == envelope.JSON {
-		var text string
-		if json.Unmarshal(message, &text) != nil {
-			return false // it is no text
-		}
-		message = []byte(text)
 	}
 	e.Message = envelope.Value{Kind: envelope.Text}
 	room := bytes - len(e.AppendJSON(nil))
@@ -47,9 +32,10 @@ func cutRecord(r *shipper.Record, bytes int) bool {
 	}
 	e.Message.Bytes = message[:n]
 	r.Value = e.AppendJSON(nil)
-	truncated := func(h kgo.RecordHeader) bool { return h.Key == headerTruncated }
-	if !slices.ContainsFunc(r.Headers, truncated) {
+	if !slices.ContainsFunc(r.Headers, isTruncated) {
 		r.Headers = append(slices.Clone(r.Headers), kgo.RecordHeader{Key: headerTruncated, Value: headerOne})
 	}
 	return true
 }
+
+func isTruncated(h kgo.RecordHeader) bool { return h.Key == headerTruncated }

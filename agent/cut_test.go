@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -77,5 +78,66 @@ func TestTooLargeIsCut(t *testing.T) {
 	r.wait("the letter of what cannot be cut", func() bool { return r.status().Kafka.DeadLetters == 1 })
 	if s := r.status(); s.Totals.Shortened != 1 || !s.Healthy {
 		t.Errorf("shortened %d, %v", s.Totals.Shortened, s.Problems)
+	}
+}
+
+// TestCutAndBuriedOnlyOnce crashes before anything is saved: a line that was cut
+// is not sent again, and one that became a dead letter does not become another.
+func TestCutAndBuriedOnlyOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.configure(r.kafka.ListenAddrs()[0], ", compression: none, too_large: cut")
+	r.c.CheckpointInterval = time.Hour
+	if err := r.kafka.CreateTopic(topic, 1, map[string]string{"max.message.bytes": "20000"}); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("b", 50_000)
+	r.append("a.log", "one\n"+big+"\n"+fmt.Sprintf(`{"message":"x","payload":{"application":"A","params":{"p":%q}}}`, big)+"\ntwo\n")
+	r.start()
+	r.wait("all lines", func() bool { return len(r.records(topic)) == 3 && r.status().Kafka.DeadLetters == 1 })
+	kept, err := readFolder(r.c.StateDir)
+	r.must(err)
+	r.stop()
+	r.must(writeFolder(r.c.StateDir, kept))
+	r.append("a.log", "three\n")
+	r.start()
+	r.wait("the line after the crash", func() bool { return len(r.records(topic)) >= 4 && r.status().Totals.Acknowledged > 0 })
+	if s := r.status(); s.Totals.AlreadySent != 4 || s.Kafka.DeadLetters != 1 || s.Totals.Shortened != 0 {
+		t.Errorf("%d left out, %d dead letters, %d cut; the agent said:\n%s", s.Totals.AlreadySent, s.Kafka.DeadLetters, s.Totals.Shortened, r.said())
+	}
+	r.stop()
+	if got := r.messages(topic); len(got) != 4 || got[3] != "three" {
+		t.Errorf("%d messages, the last %.20q", len(got), got[len(got)-1])
+	}
+}
+
+// TestSumOfCut is the same for what was cut and for the whole, and for nothing
+// else.
+func TestSumOfCut(t *testing.T) {
+	value := func(message, params string) []byte {
+		quoted, err := json.Marshal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Appendf(nil, `{"message":%s,"payload":{"application":"A","params":{"n":%s}}}`, quoted, params)
+	}
+	long := strings.Repeat(`aü€"𝄞`, 500)
+	whole, ok := sumOfCut(value(long, "1"))
+	if !ok {
+		t.Fatal("no sum")
+	}
+	for _, limit := range []int{1000, 1001, 1002, 1003, 4000} {
+		r := shipper.Record{Record: kgo.Record{Value: value(long, "1")}}
+		if !cutRecord(&r, limit) {
+			t.Fatal("not cut")
+		}
+		if sum, ok := sumOfCut(r.Value); !ok || sum != whole {
+			t.Errorf("cut to %d: another sum", limit)
+		}
+	}
+	for name, other := range map[string][]byte{"another message": value("b"+long, "1"), "another member": value(long, "2"), "short": value("a", "1"), "no envelope": []byte("a")} {
+		if sum, ok := sumOfCut(other); ok && sum == whole {
+			t.Errorf("%s: the same sum", name)
+		}
 	}
 }

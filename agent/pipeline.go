@@ -335,7 +335,7 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 	} else {
 		s.values = e.AppendJSON(s.values)
 	}
-	if f.sent != nil && isSent(f.sent, entry.Start, entry.End, sp.bytes(s.values)) {
+	if f.sent != nil && isSent(f.sent, entry.Start, entry.End, entry.Data, sp.bytes(s.values)) {
 		s.values = s.values[:sp.value]
 		s.known++
 		return transform.Ship

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -39,11 +40,13 @@ func (a *Agent) begin(ctx context.Context) (bool, error) {
 	}
 	var sent map[tailer.FileID][]checkpoint.Sent
 	if a.before.crashed {
-		found, read, err := a.readBack(ctx)
+		f := newFinder(a.before.entries, a.config().MemoryLimit/2)
+		read, err := a.readBack(ctx, f)
 		if err != nil {
 			return false, err
 		}
-		sent = found
+		a.readLetters(f)
+		sent = f.sent
 		for topic, ps := range read {
 			if ends[topic] != nil {
 				maps.Copy(ends[topic], ps)
@@ -116,20 +119,20 @@ type before struct {
 
 // readBack finds what the run before sent beyond what it saved, and the ends up to
 // which it looked. The error is an option that can never work.
-func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Sent, shipper.Offsets, error) {
+func (a *Agent) readBack(ctx context.Context, f *finder) (shipper.Offsets, error) {
 	const then = "what it sent after its last save is sent again"
 	hs := a.before.horizons
 	switch {
 	case a.config().ReadbackTimeout == 0:
 		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.config().StateDir)
-		return nil, nil, nil
+		return nil, nil
 	case len(hs) == 0:
 		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.config().StateDir)
-		return nil, nil, nil
+		return nil, nil
 	}
 	conn, err := Connection(a.config())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o := shipper.ReadBackOptions{
 		Brokers: a.config().Kafka.Brokers, ClientID: a.config().Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.config().ReadbackTimeout, Log: a.log,
@@ -150,14 +153,13 @@ func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Se
 	}
 	a.log.Info("the last run did not end in order: reading back what it sent after its last save", "at_most", o.Limit)
 	began := time.Now()
-	f := newFinder(a.before.entries, a.config().MemoryLimit/2)
 	result, err := shipper.ReadBack(ctx, o, f.take)
 	a.waiting.Store(nil)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = nil
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	log := a.log.With("records_read", result.Records, "own_records", result.Ours, "not_saved", f.count, "took", time.Since(began).Round(time.Millisecond))
 	if f.full {
@@ -168,7 +170,20 @@ func (a *Agent) readBack(ctx context.Context) (map[tailer.FileID][]checkpoint.Se
 	} else {
 		log.Info("read back: nothing is sent again")
 	}
-	return f.sent, result.Ends, nil
+	return result.Ends, nil
+}
+
+// lettersRead bounds how much of the end of the dead letter file is looked at,
+// in bytes: what was not saved was written last.
+const lettersRead = 64 << 20
+
+// readLetters finds what the run before made dead letters of beyond what it
+// saved. Where they cannot be read those entries get a second one.
+func (a *Agent) readLetters(f *finder) {
+	path := filepath.Join(a.config().StateDir, deadLetterName)
+	if err := shipper.ReadLastDeadLetters(path, lettersRead, f.takeLetter); err != nil {
+		a.log.Warn("what the run before made dead letters of after its last save may become one again", "error", err)
+	}
 }
 
 // finder finds the records of our files in what is read back.
@@ -208,9 +223,21 @@ func (f *finder) take(r *kgo.Record) bool {
 	default:
 		f.room--
 		f.count++
-		f.sent[id] = append(f.sent[id], checkpoint.Sent{Start: start, End: end, Sum: sumOf(r.Value)})
+		f.sent[id] = appendSent(f.sent[id], start, end, r.Value, r.Headers)
 	}
 	return true
+}
+
+// takeLetter notes a dead letter of one of our files that lies beyond the saved
+// prefix: its entry needs no second one.
+func (f *finder) takeLetter(l *shipper.Letter) error {
+	id := tailer.FileID(l.SourceID())
+	saved, ours := f.offsets[id]
+	if end := l.Offset + l.Length; ours && end > saved && f.room > 0 {
+		f.room--
+		f.sent[id] = append(f.sent[id], checkpoint.Sent{Start: l.Offset, End: end, Sum: sumOfLetter(l.Bytes)})
+	}
+	return nil
 }
 
 // rangeOf returns which bytes of which file a record says it stands for.

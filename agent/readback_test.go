@@ -397,7 +397,7 @@ func TestIsSent(t *testing.T) {
 	}{
 		{0, 10, "a", true}, {0, 10, "b", false}, {0, 9, "a", false}, {10, 20, "a", false}, {20, 30, "a", true}, {20, 30, "b", true}, {20, 40, "b", false}, {40, 50, "a", false},
 	} {
-		if got := isSent(sent, tc.start, tc.end, []byte(tc.value)); got != tc.want {
+		if got := isSent(sent, tc.start, tc.end, nil, []byte(tc.value)); got != tc.want {
 			t.Errorf("[%d,%d) %s: %v", tc.start, tc.end, tc.value, got)
 		}
 	}

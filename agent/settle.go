@@ -40,7 +40,7 @@ func sentOf(records []shipper.Record) []checkpoint.Sent {
 	var sent []checkpoint.Sent
 	for i := range records {
 		if r := &records[i]; r.Settled() {
-			sent = append(sent, checkpoint.Sent{Start: r.Start, End: r.End, Sum: sumOf(r.Value)})
+			sent = appendSent(sent, r.Start, r.End, r.Value, r.Headers)
 		}
 	}
 	return sent

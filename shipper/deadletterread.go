@@ -37,7 +37,29 @@ func ReadDeadLetters(path string, each func(*Letter) error) error {
 	return nil
 }
 
+// ReadLastDeadLetters is ReadDeadLetters for the last size bytes of each of the
+// two files, without what is no letter.
+func ReadLastDeadLetters(path string, size int64, each func(*Letter) error) error {
+	for _, name := range []string{asidePath(path), path} {
+		err := readLettersFrom(name, func(end int64) int64 { return max(0, end-size) }, func(l *Letter) error {
+			if l.Err != nil { // the first may be a part of one
+				return nil
+			}
+			return each(l)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func readLetters(path string, each func(*Letter) error) error {
+	return readLettersFrom(path, func(int64) int64 { return 0 }, each)
+}
+
+// readLettersFrom reads the letters from an offset on that the file's size gives.
+func readLettersFrom(path string, from func(size int64) int64, each func(*Letter) error) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -50,13 +72,17 @@ func readLetters(path string, each func(*Letter) error) error {
 	if err != nil {
 		return fmt.Errorf("read dead letters: %w", err)
 	}
-	return eachLetter(f, info.Size(), each)
+	return eachLetterFrom(f, from(info.Size()), info.Size(), each)
 }
 
 // eachLetter reads the first size bytes of f. What follows the last newline is
 // a letter that is just being written, or was torn, and is left out.
 func eachLetter(f io.ReaderAt, size int64, each func(*Letter) error) error {
-	return eachLine(f, 0, size, func(at int64, line []byte) error {
+	return eachLetterFrom(f, 0, size, each)
+}
+
+func eachLetterFrom(f io.ReaderAt, from, size int64, each func(*Letter) error) error {
+	return eachLine(f, from, size, func(at int64, line []byte) error {
 		l := Letter{At: at, Raw: line}
 		l.DeadLetter, l.Err = parseLetter(line)
 		return each(&l)

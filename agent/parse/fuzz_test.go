@@ -98,7 +98,7 @@ func fuzzEntry(t *testing.T, p Parser, line []byte, size int) string {
 	out := e.AppendJSON(nil)
 	var got struct {
 		Message *string
-		Payload struct{ Params map[string]any }
+		Payload struct{ Params map[string]json.RawMessage }
 	}
 	switch err := json.Unmarshal(out, &got); {
 	case err != nil || !utf8.Valid(out) || got.Message == nil || got.Payload.Params == nil:

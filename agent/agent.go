@@ -41,7 +41,9 @@
 //
 // A range alone would not do: while the agent was down, the file may have been
 // truncated and written anew, and begin as it did. An entry is left out only if
-// it becomes the very value that Kafka has for its range, else it is sent.
+// it becomes the very value that Kafka has for its range, else it is sent. What
+// too_large: cut has shortened is told by the beginning of its message, what is in
+// the dead letter file by its own bytes: see sent.go.
 //
 // For that each record in Kafka must name a source that the checkpoint knows, so
 // the first block of a file waits until the file is in the checkpoint on disk.

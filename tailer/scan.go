@@ -375,6 +375,10 @@ func (t *Tailer) meetLater(g generation, now time.Time) {
 	delete(t.doubtful, g.key)
 	f := t.register(g.origin, g.name, g.path, in, g.key, g.size, now)
 	f.packed, f.src.head = g.packed, g.head
+	// It had its name when it was made, or last written, and perhaps no longer:
+	// what took the name after it may be as old as that, and be renamed too
+	// before it is met.
+	f.src.seen = min(f.src.seen, g.born.UnixNano(), g.mtime.UnixNano())
 	if f.displaced {
 		f.moved, f.stale = now, true
 		t.watched[f] = true

@@ -156,7 +156,7 @@ func (r *rig) records(topic string) []*kgo.Record {
 		r.t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out []*kgo.Record
 	for int64(len(out)) < want && ctx.Err() == nil {

@@ -15,9 +15,12 @@ import (
 // Follow reads a file from its beginning and goes on with what is appended, also
 // over a rotation, until ctx ends; then its error is nil. It is for looking on:
 // what an application writes to a file after its rotation is not seen, and in
-// UTF-16LE a line is seen when the next one begins. A compressed file is read
-// as it stands.
+// UTF-16LE a line is seen when the next one begins. A line is held whole in
+// memory. A compressed file, to which nothing is appended, is refused.
 func (n *Inspector) Follow(ctx context.Context, path string, fn func(*Inspected) error) (*Inspection, error) {
+	if err := notCompressed(path); err != nil {
+		return nil, err
+	}
 	t, err := tail.TailFile(path, tail.Config{Follow: true, ReOpen: true, MustExist: true, CompleteLines: true, Logger: tail.DiscardingLogger})
 	if err != nil {
 		return nil, fmt.Errorf("following %s: %w", path, err)
@@ -29,6 +32,24 @@ func (n *Inspector) Follow(ctx context.Context, path string, fn func(*Inspected)
 	}
 	t.Cleanup()
 	return found, err
+}
+
+// notCompressed returns an error if what lies at path can only be read as a whole.
+func notCompressed(path string) error {
+	f, err := openShared(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 10)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if c := compressionOf(head[:n]); c != "" {
+		return fmt.Errorf("%s is compressed (%s), so nothing will be appended to it: read it without --follow", path, c)
+	}
+	return nil
 }
 
 // followReader makes a stream of the lines that a file gets.

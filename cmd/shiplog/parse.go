@@ -40,7 +40,9 @@ the encoding, how many entries parsed and how many not, and for which reasons,
 times and levels. On a terminal an entry that did not parse is red, with the
 reason below it, and warnings and errors are coloured; NO_COLOR switches that off.
 
---follow goes on with what is appended, also over a rotation, until ^C.`,
+--follow goes on with what is appended, also over a rotation, until ^C. It is for
+looking on: what an application writes to a file that has been renamed is not
+shown (run reads it), and a line is held whole, however long it is.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := o.inspector(c)
 			if err != nil {

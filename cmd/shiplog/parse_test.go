@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,10 +15,12 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/klauspost/compress/zstd"
 	"github.com/muesli/termenv"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"shiplog/agent"
 	"shiplog/agent/transform"
@@ -114,6 +117,16 @@ func TestParseReads(t *testing.T) {
 	if _, err := io.WriteString(z, text); err != nil || z.Close() != nil {
 		t.Fatal(err)
 	}
+	bz, err := os.ReadFile("../../agent/testdata/lines.bz2") // numbered lines
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // as cat a.bz2 a.bz2 makes it
+		code, out, errOut := call(t, "", "parse", "--multiline", "none", file(t, "a.log.bz2", string(bz)+string(bz)))
+		if code != 0 || strings.Count(out, "\n") != 6000 || !strings.Contains(errOut, "6000 entries, 6000 parsed, 0 not") {
+			t.Errorf("bzip2: exit %d, %d entries\n%s", code, strings.Count(out, "\n"), errOut)
+		}
+	}
 	for _, u := range utf16.Encode([]rune(text)) {
 		wide.Write([]byte{byte(u), byte(u >> 8)})
 	}
@@ -136,8 +149,58 @@ func TestParseReads(t *testing.T) {
 	if code, _, errOut := call(t, "", "parse", file(t, "b.gz", gz.String()[:gz.Len()-6])); code != 1 || !strings.Contains(errOut, "b.gz: unexpected EOF") {
 		t.Errorf("a torn file: exit %d, %s", code, errOut)
 	}
+	for _, name := range []string{"c.gz", "c.bz2"} {
+		content := map[string]string{"c.gz": gz.String(), "c.bz2": string(bz)}[name]
+		if code, out, errOut := call(t, "", "parse", "--follow", file(t, name, content)); code != 1 || out != "" || !strings.Contains(errOut, "without --follow") {
+			t.Errorf("%s is followed: exit %d, %.100s, %s", name, code, out, errOut)
+		}
+	}
 	if code, _, errOut := call(t, "", "parse", t.TempDir()); code != 1 || !strings.Contains(errOut, "is a folder") {
 		t.Errorf("a folder: exit %d, %s", code, errOut)
+	}
+}
+
+// TestParseSurvives reads what is no log: each line of output is an envelope of
+// bounded size all the same.
+func TestParseSurvives(t *testing.T) {
+	schema := schemaOf(t)
+	rng := rand.NewChaCha8([32]byte{1})
+	binary := make([]byte, 300_000)
+	if _, err := rng.Read(binary); err != nil {
+		t.Fatal(err)
+	}
+	const huge = 6 << 20 // of which a MiB is kept
+	for name, content := range map[string]string{
+		"NUL bytes": strings.Repeat("\x00", 1<<20), "NUL bytes among lines": "one\n" + strings.Repeat("\x00", 1<<20) + "two\nthree\n", "binary": string(binary),
+		"one line": strings.Repeat("x", huge), "one line and its end": strings.Repeat("x", huge) + "\nnext\n", "braces": strings.Repeat("{", 200_000) + "\n",
+		"a JSON string without end": `{"message":"` + strings.Repeat("a", huge) + "\n", "newlines": strings.Repeat("\n", 100_000), "returns": strings.Repeat("\r\n", 100_000),
+		"half of UTF-16": "\xff\xfe" + strings.Repeat("a\x00", 1000) + "b", "empty": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := file(t, "x.log", content)
+			for _, format := range []string{"auto", "json", "text", "csv", "logfmt"} {
+				code, out, errOut := call(t, "", "parse", "--format", format, path)
+				if code != 0 || !utf8.ValidString(out) {
+					t.Fatalf("%s: exit %d, %.300s", format, code, errOut)
+				}
+				n := 0
+				for line := range strings.Lines(out) {
+					if len(line) > 8<<20 {
+						t.Errorf("%s: a record of %d bytes", format, len(line))
+					}
+					if n++; n > 100 { // the schema is slow
+						continue
+					}
+					doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+					if err == nil {
+						err = schema.Validate(doc)
+					}
+					if err != nil {
+						t.Errorf("%s: %.200s: %v", format, line, err)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -288,3 +288,32 @@ func FuzzJoin(f *testing.F) {
 		}
 	})
 }
+
+// TestPieceJoinAllocatesNothing is for each line of each file that auto reads.
+func TestPieceJoinAllocatesNothing(t *testing.T) {
+	for _, line := range pieceLines {
+		in := []byte(line)
+		if n := testing.AllocsPerRun(100, func() { PieceJoin(0, in) }); n != 0 {
+			t.Errorf("%v allocations: %s", n, line)
+		}
+	}
+}
+
+var pieceLines = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"docker": `{"log":"request handled\n","stream":"stdout","time":"2026-01-25T10:10:10.123456789Z"}`,
+	"cri":    "2026-01-25T10:10:10.123456789Z stdout P request handled",
+	"text":   "2026-01-25T10:10:10.123456789Z INFO request handled",
+	"plain":  "request handled",
+}
+
+func BenchmarkPieceJoin(b *testing.B) {
+	for name, line := range pieceLines {
+		b.Run(name, func(b *testing.B) {
+			in := []byte(line)
+			b.ReportAllocs()
+			for b.Loop() {
+				PieceJoin(0, in)
+			}
+		})
+	}
+}

@@ -40,7 +40,7 @@ func PieceJoin(state uint32, line []byte) (piece, joins bool, next uint32) {
 		joins, next = joined(state, p.stream, p.open)
 		return true, joins, next
 	}
-	if len(line) < len("2006-01-02T15:04:05Z stdout F") || line[4] != '-' || line[10] != 'T' {
+	if !likeCRI(line) {
 		return false, false, noneOpen
 	}
 	stream, open := criTail(line)
@@ -49,6 +49,21 @@ func PieceJoin(state uint32, line []byte) (piece, joins bool, next uint32) {
 	}
 	joins, next = joined(state, stream+criStdoutOpen-stdoutOpen, open)
 	return true, joins, next
+}
+
+// likeCRI reports whether the second word of a line is that of CRI. It is asked
+// for each line, and so before the time is looked at.
+func likeCRI(line []byte) bool {
+	const shortest, longest = len("2006-01-02T15:04:05Z"), len("2006-01-02T15:04:05.999999999+00:00")
+	if len(line) < shortest+len(" stdout F") || line[10] != 'T' {
+		return false
+	}
+	i := bytes.IndexByte(line[shortest:min(len(line), longest+1)], ' ')
+	if i < 0 {
+		return false
+	}
+	rest := line[shortest+i+1:]
+	return bytes.HasPrefix(rest, []byte("stdout ")) || bytes.HasPrefix(rest, []byte("stderr "))
 }
 
 // IsPieceState reports whether PieceJoin returned this state with something open.

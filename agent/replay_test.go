@@ -303,6 +303,7 @@ func TestReplayBesideARunningAgent(t *testing.T) {
 		t.Errorf("%+v, %.200q", result, stays)
 	}
 	r.wait("health to know", func() bool { s := r.status(); return s.Kafka.DeadLetters == 0 && s.Healthy })
+	r.wait("the line behind the last letter", func() bool { return len(r.records(topic)) >= 12 })
 	seen := map[string]int{}
 	for _, m := range r.messages(topic) {
 		seen[m[:min(8, len(m))]+m[max(0, len(m)-2):]]++

@@ -95,8 +95,9 @@ type simulation struct {
 	done      chan error
 	ambiguous bool // the broker also errs after it took records
 	// undone are the ids of files that the agent found only after the instant at
-	// which it was killed, since it cannot be stopped at once: what it sent of
-	// them may come twice. A process that is killed then had not sent it.
+	// which it was killed, since it cannot be stopped at once, or of which it
+	// sent anything only then: what it sent of them may come twice. A process
+	// that is killed at that instant had not sent it.
 	undone map[string]bool
 }
 
@@ -198,12 +199,30 @@ func (s *simulation) kill() error {
 		return err
 	}
 	before, err := s.known()
+	if err != nil {
+		return err
+	}
+	ready, err := s.hadBegun(kept)
 	for id := range later {
-		if !before[id] {
+		if !before[id] || !ready {
 			s.undone[id] = true
 		}
 	}
 	return err
+}
+
+// hadBegun reports whether the agent of this state may have sent anything: it has
+// saved before that where the topics end.
+func (s *simulation) hadBegun(state map[string][]byte) (bool, error) {
+	dir := filepath.Join(s.dir, "killed")
+	if err := writeFolder(dir, state); err != nil {
+		return false, err
+	}
+	store, err := checkpoint.Open(dir, checkpoint.Options{})
+	if err != nil {
+		return false, err
+	}
+	return len(store.Horizons()) > 0, store.Release()
 }
 
 // known returns the ids of the files in the checkpoint.

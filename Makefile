@@ -37,7 +37,7 @@ test: ## run the tests that need nothing installed
 test-race: ## run the short tests under the race detector
 	$(GO) test -race -short ./...
 
-test-kafka: ## run all tests but the torture test, those on a real Kafka too (needs Java, Maven, Python)
+test-kafka: ## run all tests but the torture test, those on a real Kafka too (needs Java, Maven, Python, a Kerberos KDC)
 	SHIPLOG_REAL_KAFKA=1 $(GO) test -p 1 -skip '^TestTorture$$' ./...
 
 torture: ## kill, rotate and count: SECONDS=25 SEED= RACE=1; on a real Kafka with SHIPLOG_REAL_KAFKA=1

@@ -26,9 +26,14 @@ type ConsumeOptions struct {
 	Group string
 	// Topics to read; at least one.
 	Topics []string
-	// FromEnd leaves out what is in the topics already. Where a group has
-	// committed, it goes on from there instead.
-	FromEnd bool
+	// FromEnd leaves out what is in the topics already, FromTime, if not zero,
+	// what has an earlier timestamp. Where a group has committed, it goes on from
+	// there instead.
+	FromEnd  bool
+	FromTime time.Time
+	// CommitEach has each record of a group be committed before the next is taken,
+	// else what was taken is committed once a second.
+	CommitEach bool
 	// ExitAtEnd ends Consume when all was read that was there when it began.
 	ExitAtEnd bool
 	// Log gets what an operator cares for; nil discards it.
@@ -38,6 +43,12 @@ type ConsumeOptions struct {
 const (
 	// leaveTimeout bounds the last commit and leaving the group.
 	leaveTimeout = 5 * time.Second
+	commitEvery  = time.Second
+	// takeTimeout is how long a record may be in work: other members wait for it
+	// when the partitions are shared anew, and then go on without us.
+	takeTimeout = 10 * time.Minute
+	// pollRecords bounds what is in work when they are shared anew.
+	pollRecords = 500
 	// pollTimeout is how often a reader that gets nothing looks up.
 	pollTimeout = 500 * time.Millisecond
 	// faultEvery bounds how often a fault while reading is logged.
@@ -47,10 +58,12 @@ const (
 // Consume calls print with the records of the topics, those of one partition
 // in their order, until ctx ends, which is no error, or print fails, whose
 // error it returns. In a group, a record is committed after print has
-// succeeded with it, and the group is left before Consume returns.
+// succeeded with it; before partitions go to another member, and before Consume
+// returns, all that was printed is committed, so that nothing is repeated. A
+// process that is killed repeats what it has not committed, nothing is left out.
 //
-// A topic that does not exist is waited for, unless ExitAtEnd is set. A
-// missing right or a wrong password is an error at once.
+// A topic that does not exist is waited for, unless ExitAtEnd is set, and so is
+// a broker. A missing right, a refused login or certificate is an error at once.
 func Consume(ctx context.Context, o ConsumeOptions, print func(*kgo.Record) error) error {
 	if len(o.Brokers) == 0 || len(o.Topics) == 0 {
 		return errors.New("consume: name at least one broker and one topic")
@@ -120,6 +133,8 @@ func (c *consumer) options() ([]kgo.Opt, error) {
 	from := kgo.NewOffset().AtStart()
 	if o.FromEnd {
 		from = kgo.NewOffset().AtEnd()
+	} else if !o.FromTime.IsZero() {
+		from = kgo.NewOffset().AfterMilli(o.FromTime.UnixMilli())
 	}
 	opts = append(opts,
 		kgo.ConsumeTopics(o.Topics...),
@@ -130,9 +145,26 @@ func (c *consumer) options() ([]kgo.Opt, error) {
 		kgo.WithHooks(&c.brokers),
 	)
 	if o.Group != "" {
-		opts = append(opts, kgo.ConsumerGroup(o.Group), kgo.AutoCommitMarks())
+		opts = append(opts,
+			kgo.ConsumerGroup(o.Group), kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
+			// What was polled is done before its partition goes to another member,
+			// which would do it again.
+			kgo.BlockRebalanceOnPoll(), kgo.RebalanceTimeout(takeTimeout),
+			kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, _ map[string][]int32) {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+				defer cancel()
+				c.commit(ctx, client)
+			}),
+		)
 	}
 	return opts, nil
+}
+
+// commit commits what was printed. Any goroutine may call it.
+func (c *consumer) commit(ctx context.Context, client *kgo.Client) {
+	if err := client.CommitMarkedOffsets(ctx); err != nil {
+		c.opts.Log.Warn("cannot commit what was read, it will be read again", "group", c.opts.Group, "error", err)
+	}
 }
 
 // dial finds out, before a group is joined, whether we may come in at all.
@@ -149,8 +181,11 @@ func (c *consumer) dial(ctx context.Context) error {
 	defer client.Close()
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if err := client.Ping(ask); isLogin(err) {
-		return errors.New(c.brokers.describe("", err))
+	if err := client.Ping(ask); err != nil && ctx.Err() == nil {
+		if text := c.brokers.refusal(err); text != "" {
+			return errors.New(text)
+		}
+		c.opts.Log.Warn(c.brokers.unreachable(c.opts.Brokers, err))
 	}
 	return nil
 }
@@ -168,7 +203,13 @@ func (c *consumer) findEnds(ctx context.Context) error {
 		}
 	}
 	starts := ends
-	if !c.opts.FromEnd {
+	switch {
+	case c.opts.FromEnd:
+	case !c.opts.FromTime.IsZero():
+		if starts, err = admin.ListOffsetsAfterMilli(ctx, c.opts.FromTime.UnixMilli(), c.opts.Topics...); err != nil {
+			return fmt.Errorf("find what is of that time: %w", err)
+		}
+	default:
 		if starts, err = admin.ListStartOffsets(ctx, c.opts.Topics...); err != nil {
 			return fmt.Errorf("find the beginnings: %w", err)
 		}
@@ -235,14 +276,21 @@ func (c *consumer) atEnd() bool {
 func (c *consumer) poll(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	fetches := c.client.PollFetches(wait)
+	most := pollRecords
+	if c.opts.CommitEach {
+		most = 1
+	}
+	fetches := c.client.PollRecords(wait, most)
+	if c.opts.Group != "" {
+		defer c.client.AllowRebalance()
+	}
 	for _, e := range fetches.Errors() {
 		if err := c.fault(e.Topic, e.Err); err != nil {
 			return err
 		}
 	}
 	for it := fetches.RecordIter(); !it.Done() && ctx.Err() == nil; {
-		if err := c.take(it.Next()); err != nil {
+		if err := c.take(ctx, it.Next()); err != nil {
 			return err
 		}
 	}
@@ -255,7 +303,7 @@ func (c *consumer) poll(ctx context.Context) error {
 	return nil
 }
 
-func (c *consumer) take(r *kgo.Record) error {
+func (c *consumer) take(ctx context.Context, r *kgo.Record) error {
 	end, toEnd := c.ends.Lookup(r.Topic, r.Partition)
 	if c.opts.ExitAtEnd && (!toEnd || r.Offset >= end.Offset) {
 		c.passed(r.Topic, r.Partition, r.Offset)
@@ -268,6 +316,11 @@ func (c *consumer) take(r *kgo.Record) error {
 	}
 	if c.opts.Group != "" {
 		c.client.MarkCommitRecords(r)
+		if c.opts.CommitEach {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+			defer cancel()
+			c.commit(ctx, c.client)
+		}
 	}
 	c.passed(r.Topic, r.Partition, r.Offset+1)
 	return nil
@@ -304,9 +357,7 @@ func (c *consumer) leave(ctx context.Context) {
 	if c.opts.Group != "" {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 		defer cancel()
-		if err := c.client.CommitMarkedOffsets(ctx); err != nil {
-			c.opts.Log.Warn("cannot commit what was read, it will be read again", "group", c.opts.Group, "error", err)
-		}
+		c.commit(ctx, c.client)
 		if err := c.client.LeaveGroupContext(ctx); err != nil {
 			c.opts.Log.Warn("cannot leave the group, it will notice", "group", c.opts.Group, "error", err)
 		}

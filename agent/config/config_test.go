@@ -24,7 +24,7 @@ func env(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-func decode(t *testing.T, text string, pairs ...string) (*Config, error) {
+func decodeText(t *testing.T, text string, pairs ...string) (*Config, error) {
 	t.Helper()
 	return Decode(strings.NewReader(text), "shiplog.yaml", env(pairs...))
 }
@@ -32,7 +32,7 @@ func decode(t *testing.T, text string, pairs ...string) (*Config, error) {
 const head = "application: A\ninputs:\n  - paths: [/l/*.log]\nkafka:\n  brokers: [k:9092]\n"
 
 func TestSmallest(t *testing.T) {
-	c, err := decode(t, head)
+	c, err := decodeText(t, head)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestSmallest(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	c, err := decode(t, head+`  topic: ${TOPIC}
+	c, err := decodeText(t, head+`  topic: ${TOPIC}
   tls: {ca_file: /ca.pem}
   sasl: {mechanism: SCRAM-SHA-512, username: u, password: "${PW}"}
 memory_limit: ${MEM:-32MiB}
@@ -75,7 +75,7 @@ state_dir: /tmp/x
 
 // TestFormatKeys reads the keys that belong to formats.
 func TestFormatKeys(t *testing.T) {
-	c, err := decode(t, `application: A
+	c, err := decodeText(t, `application: A
 inputs:
   - {name: a, paths: [/a], format: grok, pattern: "%{X:y} ", patterns: {X: "a b"}, map: {cs-username: username}}
   - {name: b, paths: [/b], format: csv, columns: [x, y], delimiter: tab}
@@ -170,7 +170,7 @@ func TestErrors(t *testing.T) {
 		"several at once": {"aplication: A\ninputs:\n  - paths: [/l]\n    formt: raw\nkafka: {brokers: []}\n", []string{":1:1: aplication: unknown key; did you mean application?", ":4:5: inputs[0].formt: unknown key; did you mean format?", "kafka.brokers: is missing"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decode(t, c.text)
+			_, err := decodeText(t, c.text)
 			var all Errors
 			if !errors.As(err, &all) {
 				t.Fatalf("no error of our own: %v", err)
@@ -191,7 +191,7 @@ func TestErrors(t *testing.T) {
 
 func TestErrorsHideThePassword(t *testing.T) {
 	for _, sasl := range []string{"{mechanism: NO, username: u, password: hunter2, password_file: /x}", "{password: \"a${hun ter2}b\"}", "{password: *hunter2}", "{password: \"${hunter2\"}", "{password:hunter2}", "{mechanism: OAUTHBEARER, oauth: {client_secret:hunter2, client_secrt: hunter2}}"} {
-		_, err := decode(t, head+"  sasl: "+sasl+"\n")
+		_, err := decodeText(t, head+"  sasl: "+sasl+"\n")
 		if err == nil || strings.Contains(err.Error(), "ter2") {
 			t.Errorf("%s: error: %v", sasl, err)
 		}
@@ -199,7 +199,7 @@ func TestErrorsHideThePassword(t *testing.T) {
 }
 
 func TestSASLKeys(t *testing.T) {
-	c, err := decode(t, head+`  sasl:
+	c, err := decodeText(t, head+`  sasl:
     mechanism: OAUTHBEARER
     oauth: {token_endpoint: "https://l/t", client_id: c, client_secret: "${S}", scope: a b, audience: x, ca_file: f, extensions: {logicalCluster: lkc-1}}
 `, "S", "s3cret")
@@ -213,21 +213,21 @@ func TestSASLKeys(t *testing.T) {
 	if s := fmt.Sprintf("%+v %#v", *c.Kafka.SASL, *c.Kafka.SASL); strings.Contains(s, "s3cret") {
 		t.Errorf("the secret is printed: %s", s)
 	}
-	c, err = decode(t, head+"  sasl: {mechanism: GSSAPI, username: u@R, kerberos: {keytab_file: k, service: s, realm: R, krb5_conf: f, fast: false}}\n")
+	c, err = decodeText(t, head+"  sasl: {mechanism: GSSAPI, username: u@R, kerberos: {keytab_file: k, service: s, realm: R, krb5_conf: f, fast: false}}\n")
 	if err != nil || c.Kafka.SASL.Kerberos != (Kerberos{"k", "s", "R", "f", false}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if c, err = decode(t, head+"  sasl: {mechanism: AWS_MSK_IAM}\n"); err != nil || c.Kafka.SASL.Mechanism != AWSMSKIAM || !c.Kafka.SASL.Kerberos.FAST {
+	if c, err = decodeText(t, head+"  sasl: {mechanism: AWS_MSK_IAM}\n"); err != nil || c.Kafka.SASL.Mechanism != AWSMSKIAM || !c.Kafka.SASL.Kerberos.FAST {
 		t.Errorf("%+v, %v", c, err)
 	}
-	c, err = decode(t, head+"  sasl: {mechanism: PLAIN, username: u, password: p}\n")
+	c, err = decodeText(t, head+"  sasl: {mechanism: PLAIN, username: u, password: p}\n")
 	if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "password_file or ${VAR} keeps it out") {
 		t.Errorf("%v, %v", c, err)
 	}
 }
 
 func TestPasswordKeepsItsBlanks(t *testing.T) {
-	c, err := decode(t, head+"  sasl: {mechanism: PLAIN, username: u, password: \" a b \"}\n")
+	c, err := decodeText(t, head+"  sasl: {mechanism: PLAIN, username: u, password: \" a b \"}\n")
 	if err != nil || string(c.Kafka.SASL.Password) != " a b " {
 		t.Errorf("%v", err)
 	}
@@ -236,20 +236,20 @@ func TestPasswordKeepsItsBlanks(t *testing.T) {
 // TestManyErrorsAndAliases are files that cost far more than their size, if
 // nothing bounds them.
 func TestManyErrorsAndAliases(t *testing.T) {
-	_, err := decode(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n"+strings.Repeat("- {}\n", 20_000))
+	_, err := decodeText(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n"+strings.Repeat("- {}\n", 20_000))
 	var all Errors
 	if !errors.As(err, &all) || len(all) != maxErrors {
 		t.Errorf("%d errors", len(all))
 	}
 	paths := "[" + strings.Repeat("/l,", 3000) + "/l]"
-	_, err = decode(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n- paths: &p "+paths+"\n"+strings.Repeat("- paths: *p\n", 3000))
+	_, err = decodeText(t, "application: A\nkafka: {brokers: [k]}\ninputs:\n- paths: &p "+paths+"\n"+strings.Repeat("- paths: *p\n", 3000))
 	if err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("error: %.300v", err)
 	}
 }
 
 func TestExcludeByNameAlone(t *testing.T) {
-	c, err := decode(t, strings.Replace(head, "[/l/*.log]", "[/l/*.log]\n    exclude: [debug.log, /l/x.log]", 1))
+	c, err := decodeText(t, strings.Replace(head, "[/l/*.log]", "[/l/*.log]\n    exclude: [debug.log, /l/x.log]", 1))
 	if err != nil || c.Inputs[0].Exclude[0] != "**/debug.log" || c.Inputs[0].Exclude[1] != "/l/x.log" {
 		t.Errorf("%v, %v", c, err)
 	}
@@ -257,7 +257,7 @@ func TestExcludeByNameAlone(t *testing.T) {
 
 // TestSmallMemoryLimit has a limit that the default line length does not fit.
 func TestSmallMemoryLimit(t *testing.T) {
-	c, err := decode(t, head+"memory_limit: 1MiB\n")
+	c, err := decodeText(t, head+"memory_limit: 1MiB\n")
 	if err != nil || c.Inputs[0].MaxLineBytes != 1<<19 {
 		t.Errorf("%v, %v", c, err)
 	}
@@ -331,7 +331,7 @@ func TestExampleIsComplete(t *testing.T) {
 func knownKeys(t *testing.T) []string {
 	t.Helper()
 	const none = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq: 1"
-	_, err := decode(t, none+"\ninputs:\n  - "+none+"\nkafka:\n  "+none+"\n  tls: {"+none+"}\n  sasl: {"+none+", oauth: {"+none+"}, kerberos: {"+none+"}}\nadmin: {"+none+"}\nlog: {"+none+"}\n")
+	_, err := decodeText(t, none+"\ninputs:\n  - "+none+"\nkafka:\n  "+none+"\n  tls: {"+none+"}\n  sasl: {"+none+", oauth: {"+none+"}, kerberos: {"+none+"}}\nadmin: {"+none+"}\nlog: {"+none+"}\n")
 	var keys []string
 	for _, m := range regexp.MustCompile(`here can be: (.*)`).FindAllStringSubmatch(err.Error(), -1) {
 		keys = append(keys, strings.Split(m[1], ", ")...)
@@ -362,4 +362,23 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestLoadKafka(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kafka.yaml")
+	for text, want := range map[string]string{
+		"kafka: {brokers: [k:1], topic: t}\n": "",
+		head:                                  "",
+		"topic: t\n":                          "unknown key",
+		"application: A\n":                    "kafka: is missing",
+		"kafka: {brokers: [k:1]}\ninputs: [{paths: [/l], x: y}]\n": "inputs[0].x: unknown key",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadKafka(path, env())
+		if want == "" && (err != nil || len(c.Kafka.Brokers) != 1) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
 }

@@ -32,21 +32,36 @@ const smallest = `the smallest configuration is:
 // Load reads the configuration file at path and what it includes. getenv is
 // os.LookupEnv where it is nil. The error is of type Errors.
 func Load(path string, getenv func(string) (string, bool)) (*Config, error) {
+	return load(path, getenv, false)
+}
+
+func load(path string, getenv func(string) (string, bool), kafkaOnly bool) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, Errors{{File: path, Text: fmt.Sprintf("cannot be read: %v; name the file with --config", errors.Unwrap(err))}}
 	}
 	defer f.Close()
-	return Decode(f, path, getenv)
+	return decode(f, path, getenv, kafkaOnly)
+}
+
+// LoadKafka reads, of the configuration file at path, what connects to Kafka. It
+// may lack everything else; what it has is checked. getenv and the error as of
+// Load.
+func LoadKafka(path string, getenv func(string) (string, bool)) (*Config, error) {
+	return load(path, getenv, true)
 }
 
 // Decode reads one configuration. name stands for it in errors, and an include
 // is relative to its folder. The error is of type Errors.
 func Decode(r io.Reader, name string, getenv func(string) (string, bool)) (*Config, error) {
+	return decode(r, name, getenv, false)
+}
+
+func decode(r io.Reader, name string, getenv func(string) (string, bool), kafkaOnly bool) (*Config, error) {
 	if getenv == nil {
 		getenv = os.LookupEnv
 	}
-	d := &decoder{getenv: getenv, file: name}
+	d := &decoder{getenv: getenv, file: name, kafkaOnly: kafkaOnly}
 	c := Default()
 	root := d.parse(r)
 	if root != nil {
@@ -69,10 +84,12 @@ type decoder struct {
 	errs     Errors
 	warnings []string
 	includes []*yaml.Node
-	visited  int     // values looked at
-	inputs   []place // of each input, for later errors
-	kafka    *yaml.Node
-	top      *yaml.Node
+	// kafkaOnly: inputs and application may be missing.
+	kafkaOnly bool
+	visited   int     // values looked at
+	inputs    []place // of each input, for later errors
+	kafka     *yaml.Node
+	top       *yaml.Node
 }
 
 // place is where something was written.

@@ -7,7 +7,7 @@ import (
 
 func TestMultilineAndEncoding(t *testing.T) {
 	input := func(text string) Input {
-		c, err := decode(t, "application: A\ninputs:\n  - paths: [/l]\n"+text+"kafka: {brokers: [k]}\n")
+		c, err := decodeText(t, "application: A\ninputs:\n  - paths: [/l]\n"+text+"kafka: {brokers: [k]}\n")
 		if err != nil {
 			t.Fatal(err)
 		}

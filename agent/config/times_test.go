@@ -8,7 +8,7 @@ import (
 )
 
 func TestTimeKeys(t *testing.T) {
-	c, err := decode(t, `application: A
+	c, err := decodeText(t, `application: A
 inputs:
   - {name: a, paths: [/a]}
   - {name: b, paths: [/b], format: text, timezone: Europe/Berlin, date_order: day_first}
@@ -27,7 +27,7 @@ kafka: {brokers: [k]}
 }
 
 func TestTimeKeyErrors(t *testing.T) {
-	_, err := decode(t, `application: A
+	_, err := decodeText(t, `application: A
 inputs:
   - {paths: [/a], timezone: Europe/Berlinn, date_order: dayfirst}
   - {name: b, paths: [/b], timezone: ../etc/passwd}

@@ -163,7 +163,7 @@ func (d *decoder) listen(to *string) setter {
 
 // validate checks what only the whole configuration can tell.
 func (d *decoder) validate(c *Config) {
-	if len(d.inputs) == 0 && !d.failedAt("inputs") && !d.failedAt("include") {
+	if len(d.inputs) == 0 && !d.kafkaOnly && !d.failedAt("inputs") && !d.failedAt("include") {
 		d.fail(d.top, "inputs", "is missing or empty: name at least one input with its paths; %s", smallest)
 	}
 	switch {
@@ -173,7 +173,7 @@ func (d *decoder) validate(c *Config) {
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
 	d.validateDeadLetter(c)
-	nameless := c.Application == "" && !d.failedAt("application")
+	nameless := c.Application == "" && !d.kafkaOnly && !d.failedAt("application")
 	names := map[string]place{}
 	for i := range c.Inputs {
 		d.file = d.inputs[i].file

@@ -259,7 +259,7 @@ func (d *demo) count(r *kgo.Record) error {
 	d.mu.Lock()
 	d.arrived[n]++
 	d.mu.Unlock()
-	return printRecord(d.out, r)
+	return printLine(d.out, r.Value)
 }
 
 func (d *demo) summary() error {

@@ -49,6 +49,7 @@ type faultOptions struct {
 	state   string   // likewise
 	wrapper []string // what runs the command line that follows
 	paths   string   // patterns, instead of logs/*.log
+	topic   string   // instead of faultTopic
 }
 
 // consumer hands over what comes to a topic, until the test ends.
@@ -70,15 +71,18 @@ func newFaultRig(t *testing.T, binary, broker string, consume consumer, o faultO
 	if err := os.MkdirAll(r.logs, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if o.topic == "" {
+		o.topic = faultTopic
+	}
 	if o.paths == "" {
 		o.paths = fmt.Sprintf("[%q]", filepath.Join(r.logs, "*.log"))
 	}
 	text := fmt.Sprintf("application: A\ninputs:\n  - {paths: %s, format: raw, rotate_wait: 100ms%s}\nkafka: {brokers: [%q], topic: %s%s}\nstate_dir: %q\nadmin: {listen: \"unix://%s\"}\ncheckpoint_interval: 100ms\nshutdown_timeout: 20s\n%s",
-		o.paths, o.input, broker, faultTopic, o.kafka, r.state, r.socket(), o.more)
+		o.paths, o.input, broker, o.topic, o.kafka, r.state, r.socket(), o.more)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	consume(t, broker, faultTopic, r.take)
+	consume(t, broker, o.topic, r.take)
 	r.launch(o.wrapper...)
 	return r
 }

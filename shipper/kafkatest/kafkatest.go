@@ -26,6 +26,20 @@ type Options struct {
 	Properties map[string]string
 	// Topics to create: name to number of partitions.
 	Topics map[string]int32
+	// Listeners are added to the plaintext one.
+	Listeners []Listener
+	// JVM are options of java, as -Dname=value.
+	JVM []string
+}
+
+// Listener is one more port of a broker.
+type Listener struct {
+	// Name is one that Kafka takes: letters and underscores.
+	Name string
+	// Protocol is SSL, SASL_SSL or SASL_PLAINTEXT.
+	Protocol string
+	// Properties of this listener: listener.name.NAME. goes before their names.
+	Properties map[string]string
 }
 
 // Broker is a running Kafka, in the hands of one test. Its methods end the test
@@ -59,6 +73,16 @@ func Start(tb testing.TB, o Options) *Broker {
 // Addr returns the address of the plaintext listener as host:port. It stays the
 // same over Restart.
 func (b *Broker) Addr() string { return b.server.addr }
+
+// ListenerAddr returns the address of one of Options.Listeners, with the host
+// localhost. It stays the same over Restart.
+func (b *Broker) ListenerAddr(name string) string {
+	addr := b.server.listeners[name]
+	if addr == "" {
+		b.tb.Fatalf("the broker has no listener %s", name)
+	}
+	return addr
+}
 
 // PID returns the broker's process id, 0 while it is down.
 func (b *Broker) PID() int { return b.server.pid() }

@@ -39,6 +39,9 @@ type server struct {
 	dir     string // configuration, data and log
 	cluster string // id
 	addr    string
+	jvm     []string
+
+	listeners map[string]string // addresses of further ones, by name
 
 	mu   sync.Mutex
 	proc *child.Process // nil while down
@@ -73,13 +76,13 @@ func startOn(ctx context.Context, java, libs string, o Options) (_ *server, err 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{java: java, libs: libs, dir: dir, cluster: newClusterID()}
+	s := &server{java: java, libs: libs, dir: dir, cluster: newClusterID(), jvm: o.JVM, listeners: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(false))
 		}
 	}()
-	if err := s.configure(o.Properties); err != nil {
+	if err := s.configure(o); err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
 	format := s.javaCommand("kafka.tools.StorageTool", "format", "-t", s.cluster, "-c", s.path("server.properties"))
@@ -107,14 +110,13 @@ func (s *server) logTail() string {
 }
 
 func (s *server) javaCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.java, slices.Concat([]string{
-		"-Xmx1g", "-Dlog4j2.level=INFO", "-cp", filepath.Join(s.libs, "*")}, args)...)
+	cmd := exec.Command(s.java, slices.Concat([]string{"-Xmx1g", "-Dlog4j2.level=INFO"}, s.jvm, []string{"-cp", filepath.Join(s.libs, "*")}, args)...)
 	cmd.Dir = s.dir
 	return cmd
 }
 
 // configure chooses ports and writes server.properties.
-func (s *server) configure(extra map[string]string) error {
+func (s *server) configure(o Options) error {
 	client, err := freePort()
 	if err != nil {
 		return err
@@ -145,12 +147,39 @@ func (s *server) configure(extra map[string]string) error {
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
 	}
-	maps.Copy(p, extra)
+	for _, l := range o.Listeners {
+		if err := s.addListener(p, l); err != nil {
+			return err
+		}
+	}
+	maps.Copy(p, o.Properties)
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(p)) {
 		fmt.Fprintf(&b, "%s=%s\n", k, strings.ReplaceAll(p[k], `\`, `\\`))
 	}
 	return os.WriteFile(s.path("server.properties"), []byte(b.String()), 0o600)
+}
+
+// addListener adds one to the properties. Brokers talk to each other by the
+// plaintext one.
+func (s *server) addListener(p map[string]string, l Listener) error {
+	addr, err := freePort()
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	s.listeners[l.Name] = net.JoinHostPort("localhost", port)
+	p["listeners"] += "," + l.Name + "://" + addr
+	p["advertised.listeners"] += "," + l.Name + "://" + s.listeners[l.Name]
+	p["listener.security.protocol.map"] += "," + l.Name + ":" + l.Protocol
+	p["inter.broker.listener.name"] = "PLAINTEXT"
+	for k, v := range l.Properties {
+		p["listener.name."+strings.ToLower(l.Name)+"."+k] = v
+	}
+	return nil
 }
 
 var errPortTaken = errors.New("another process took the port")

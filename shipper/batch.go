@@ -109,22 +109,42 @@ func (b *Batch) Landings(dst []Landing) []Landing {
 	return dst
 }
 
-// span is a run of a batch's records that go to one topic, and so one lane.
+// span is those of a batch's records that go to one topic, and so one lane.
 type span struct {
 	batch   *Batch
 	lane    *lane
-	seq     *sequence // the lane's when s was handed over
-	number  uint64    // grows in the order of Produce
-	records []Record
+	seq     *sequence    // the lane's when s was handed over
+	number  uint64       // grows in the order of Produce
+	records []Record     // of the batch
+	picked  []*Record    // those of them that are meant, in order; nil: all
 	open    atomic.Int64 // promises due, and one for the goroutine that hands over
 	failed  atomic.Bool
 	hint    int // where the next failed record is looked for; owned by the promises
 	clean   int // records before it are settled; owned by the lane's recovery
 }
 
+// len is how many records s has.
+func (s *span) len() int {
+	if s.picked != nil {
+		return len(s.picked)
+	}
+	return len(s.records)
+}
+
+// at returns the record with that index.
+func (s *span) at(i int) *Record {
+	if s.picked != nil {
+		return s.picked[i]
+	}
+	return &s.records[i]
+}
+
 // promise is called by kgo for each record, one after the other.
 func (s *span) promise(r *kgo.Record, err error) {
 	if err != nil {
+		if s.seq.outgrown.Load() {
+			err = errUnsent // it is for the lane's recovery, which has not to wait
+		}
 		s.find(r).err = err
 		s.failed.Store(true)
 		if s.seq.fail() {
@@ -136,9 +156,9 @@ func (s *span) promise(r *kgo.Record, err error) {
 
 // find returns our record around r. Failures come in order, per partition.
 func (s *span) find(r *kgo.Record) *Record {
-	for range s.records {
-		mine := &s.records[s.hint]
-		s.hint = (s.hint + 1) % len(s.records)
+	for range s.len() {
+		mine := s.at(s.hint)
+		s.hint = (s.hint + 1) % s.len()
 		if &mine.Record == r {
 			return mine
 		}
@@ -155,29 +175,31 @@ func (s *span) release(n int64) {
 // handOver gives the records to the lane's client. s may be settled, and its
 // memory used again, when it returns.
 func (s *span) handOver(client *kgo.Client) {
-	s.open.Store(int64(len(s.records)) + 1)
+	n := s.len()
+	s.open.Store(int64(n) + 1)
 	promise := s.promise // one closure for all of them
 	unsent := 0
-	for i := range s.records {
-		if s.records[i].Refuse != nil && s.seq.fail() {
+	for i := range n {
+		r := s.at(i)
+		if r.Refuse != nil && s.seq.fail() {
 			// What may not be sent is for the lane's recovery, as what was refused.
 			s.lane.producer.failing(s.lane)
 		}
 		if s.seq.broken.Load() {
 			s.keepBack(i)
-			unsent = len(s.records) - i
+			unsent = n - i
 			s.failed.Store(true)
 			break
 		}
-		s.seq.produce(client, &s.records[i].Record, promise)
+		s.seq.produce(client, &r.Record, promise)
 	}
 	s.release(int64(unsent) + 1)
 }
 
 // keepBack marks the records from index from on as not sent.
 func (s *span) keepBack(from int) {
-	for i := range s.records[from:] {
-		s.records[from+i].keepBack()
+	for i := from; i < s.len(); i++ {
+		s.at(i).keepBack()
 	}
 }
 
@@ -193,10 +215,10 @@ func (r *Record) keepBack() {
 // done reports whether all records are settled. Only the lane's recovery may
 // ask, while no promise is due.
 func (s *span) done() bool {
-	for s.clean < len(s.records) && s.records[s.clean].err == nil {
+	for s.clean < s.len() && s.at(s.clean).err == nil {
 		s.clean++
 	}
-	return s.clean == len(s.records)
+	return s.clean == s.len()
 }
 
 // attempt is one try to send records of a failing lane: unlike a span it
@@ -210,9 +232,9 @@ type attempt struct {
 }
 
 // send tries records in order through client and returns when each has an
-// outcome in its err: nil, or why it is not in Kafka.
-func send(client *kgo.Client, stream uint64, records []*Record) {
-	a := &attempt{records: records, over: make(chan struct{}), seq: newSequence(stream)}
+// outcome in its err: nil, or why it is not in Kafka. It ends seq, which is new.
+func send(client *kgo.Client, seq *sequence, records []*Record) {
+	a := &attempt{records: records, over: make(chan struct{}), seq: seq}
 	defer a.seq.end()
 	a.open.Store(int64(len(records)) + 1)
 	promise := a.promise

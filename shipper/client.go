@@ -74,7 +74,7 @@ func producerOpts(o Options, batchMax func(topic string) int32) ([]kgo.Opt, erro
 		kgo.ProducerBatchCompression(codec(o.Compression)),
 		kgo.ProducerLinger(o.Linger),
 		kgo.ProducerBatchMaxBytesFn(batchMax),
-		kgo.RecordPartitioner(partitioner{}),
+		kgo.RecordPartitioner(partitioner{sticky: o.Partitioner == PartitionerSticky}),
 		// kgo's default fails records of a missing topic after four tries.
 		kgo.UnknownTopicRetries(-1),
 		// The budget is ours. kgo's own must never be what blocks, because

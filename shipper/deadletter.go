@@ -74,7 +74,7 @@ func (p *Producer) letter(l *lane, r *Record, reason error) DeadLetter {
 		Stream:   fmt.Sprintf("%016x", b.Stream),
 		Offset:   r.Start,
 		Length:   r.End - r.Start,
-		Withheld: r.Refuse != nil,
+		Withheld: r.Refuse != nil && !errors.Is(r.Refuse, ErrNoTopic),
 		Bytes:    r.Raw,
 	}
 	if code, ok := errors.AsType[*kerr.Error](reason); ok {
@@ -100,8 +100,8 @@ func (p *Producer) batchOf(l *lane, r *Record) *Batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range l.queue {
-		for i := range s.records {
-			if &s.records[i] == r {
+		for i := range s.len() {
+			if s.at(i) == r {
 				return s.batch
 			}
 		}

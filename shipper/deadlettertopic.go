@@ -145,7 +145,7 @@ func (t *letterTopic) send(letters []dueLetter) (arrived []int64, err error) {
 	for i := range letters {
 		records[i] = &Record{Record: *t.record(&letters[i].DeadLetter)}
 	}
-	send(client, 0, records)
+	send(client, newSequence(0), records)
 	for i, r := range records {
 		if r.err != nil {
 			// Alone, since in its batch another may have been at fault.
@@ -169,7 +169,7 @@ func (t *letterTopic) send(letters []dueLetter) (arrived []int64, err error) {
 func (t *letterTopic) alone(client *kgo.Client, r *Record) error {
 	whole := len(r.Value)
 	for {
-		send(client, 0, []*Record{r})
+		send(client, newSequence(0), []*Record{r})
 		if !errors.Is(r.err, kerr.MessageTooLarge) && !errors.Is(r.err, kerr.RecordListTooLarge) || len(r.Value) == 0 {
 			return r.err
 		}

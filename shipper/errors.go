@@ -17,6 +17,10 @@ var ErrClosed = errors.New("producer is closed")
 // Kafka had not acknowledged. They were reported by done as not settled.
 var ErrNotDrained = errors.New("closed before Kafka acknowledged everything")
 
+// ErrNoTopic is what a Record.Refuse wraps for a record that may be sent, if only
+// there were a topic for it: its bytes may go to the dead letter topic.
+var ErrNoTopic = errors.New("there is no topic for it")
+
 // errUnsent marks a record that was kept back behind a failed one.
 var errUnsent = errors.New("not sent: a record before it failed")
 

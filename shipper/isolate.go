@@ -115,7 +115,7 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 			n = min(n, max(suspects/2, 1))
 		}
 		if err = p.hopeless(l.topic, rest[:n]); err == nil {
-			send(client, l.stream.id, rest[:n])
+			send(client, l.seq.holding(), rest[:n])
 			err = cause(rest[:n])
 		}
 		tried := len(unsettled(rest[:n]))

@@ -21,6 +21,7 @@ type lane struct {
 	seq      *sequence
 	inFlight int       // spans handed over that have not landed
 	progress time.Time // when a span last arrived in an empty lane, or was settled
+	proven   bool      // something was settled, and it has not stalled since
 
 	// While failing:
 	failing bool
@@ -36,6 +37,16 @@ type stream struct {
 	held    int64 // bytes of the budget
 	failing int   // lanes
 	batches int   // open
+}
+
+// unprovenShare is which part of the budget a stream may hold while one of its
+// lanes has settled nothing yet, or nothing for long.
+const unprovenShare = 64
+
+// unproven tells whether records wait in a lane of which it is not known that
+// they will get through soon.
+func (st *stream) unproven() bool {
+	return slices.ContainsFunc(st.lanes, func(l *lane) bool { return l.session != nil && !l.proven })
 }
 
 // laneIdle is how long an empty lane is kept for its next batch.
@@ -54,6 +65,9 @@ func (p *Producer) laneLocked(id uint64, topic string, now time.Time) *lane {
 	}
 	l := &lane{producer: p, stream: st, topic: topic, seq: newSequence(id), progress: now}
 	st.lanes = append(st.lanes, l)
+	if p.opts.CreateTopics != nil {
+		p.missing.meet(topic)
+	}
 	return l
 }
 
@@ -130,6 +144,7 @@ func (p *Producer) landed(s *span) {
 		if l.failing {
 			close(l.landed)
 		} else {
+			l.seq.partitions.Store(0) // no record is left that could be overtaken
 			p.detachLocked(l)
 		}
 	}
@@ -174,7 +189,7 @@ func (p *Producer) recover(l *lane) {
 			s = p.reattach(l)
 			records = p.firstGroup(l, records)
 		}
-		send(s.client, l.stream.id, records)
+		send(s.client, l.seq.holding(), records)
 		if cause(records) == nil {
 			failures = 0
 		}
@@ -210,9 +225,9 @@ func (p *Producer) pending(l *lane) ([]*Record, *session) {
 	slices.SortFunc(l.queue, func(a, b *span) int { return cmp.Compare(a.number, b.number) })
 	var records []*Record
 	for _, s := range l.queue {
-		for i := range s.records {
-			if s.records[i].err != nil {
-				records = append(records, &s.records[i])
+		for i := range s.len() {
+			if r := s.at(i); r.err != nil {
+				records = append(records, r)
 			}
 		}
 	}

@@ -30,6 +30,11 @@ type Options struct {
 	Brokers []string
 	// Topic is for records that name none. It may be empty if all name one.
 	Topic string
+	// Partitioner is one of Partitioners; "" is PartitionerMurmur2.
+	Partitioner string
+	// CreateTopics, if not nil, says how topics are created that are missing when
+	// records are to go to them, or dead letters; else these wait.
+	CreateTopics *TopicSpec
 	// ClientID is what brokers write into their logs and quotas; "" is DefaultClientID.
 	ClientID string
 	// Compression is one of Compressions; "" is DefaultCompression.
@@ -73,6 +78,22 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// TopicSpec says how a topic is created. Zero stands for the brokers' default.
+type TopicSpec struct {
+	Partitions  int32
+	Replication int16
+}
+
+// What Options.Partitioner may be. A record without a key goes to the partition
+// that its stream chooses, whichever it is.
+const (
+	PartitionerMurmur2 = "murmur2" // the key chooses, as with the Java client and librdkafka's murmur2_random
+	PartitionerSticky  = "sticky"  // the stream chooses, also with a key
+)
+
+// Partitioners lists what Options.Partitioner may be.
+func Partitioners() []string { return []string{PartitionerMurmur2, PartitionerSticky} }
+
 // Compressions lists what Options.Compression may be.
 func Compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 
@@ -92,6 +113,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MemoryLimit == 0 {
 		o.MemoryLimit = DefaultMemoryLimit
 	}
+	if o.Partitioner == "" {
+		o.Partitioner = PartitionerMurmur2
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -107,6 +131,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.DeadLetterPath == "" && o.Refused == nil {
 		errs = append(errs, errors.New("no dead letter file named: give a path"))
+	}
+	if !slices.Contains(Partitioners(), o.Partitioner) {
+		errs = append(errs, fmt.Errorf("partitioner %q is none of %v", o.Partitioner, Partitioners()))
 	}
 	if !slices.Contains(Compressions(), o.Compression) {
 		errs = append(errs, fmt.Errorf("compression %q is none of %v", o.Compression, Compressions()))

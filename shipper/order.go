@@ -24,15 +24,29 @@ type sequence struct {
 
 	handed int32 // number of the next record; owned by the goroutine that hands over
 
+	// partitions is how many the topic has for what of the lane is not settled;
+	// 0: not known. Its sequences share it until the lane is empty.
+	partitions *atomic.Int32
+	holds      bool        // it stays with that number when there are more
+	outgrown   atomic.Bool // it broke because there are more
+
 	// Guarded by kgo's lock on the partitioner of the sequence's only topic.
 	entered int32 // number of the only record that may enter next
 	opened  bool  // the record being partitioned begins a new batch
 }
 
 func newSequence(stream uint64) *sequence {
-	s := &sequence{stream: stream}
+	s := &sequence{stream: stream, partitions: new(atomic.Int32)}
 	s.Context, s.end = context.WithCancel(context.Background())
 	return s
+}
+
+// holding returns the sequence of an attempt to send again what failed in s, or
+// was kept back behind that.
+func (s *sequence) holding() *sequence {
+	next := newSequence(s.stream)
+	next.partitions, next.holds = s.partitions, true
+	return next
 }
 
 // produce hands r over to client. The number is carried where kgo later puts
@@ -54,12 +68,39 @@ func (s *sequence) fail() bool {
 	return true
 }
 
+// partitionsFor returns of how many partitions a record may choose, when the topic
+// has n.
+//
+// With more partitions a key, or a stream, has another one. A record that failed
+// would then be sent behind later ones that were acknowledged there. So what of a
+// lane is on its way at the same time chooses of as many: the first record behind
+// more of them breaks the sequence, what failed stays with the old number, and the
+// new one counts from when the lane is empty. A topic with fewer was made anew.
+func (s *sequence) partitionsFor(n int) (int, bool) {
+	have := int(s.partitions.Load())
+	switch {
+	case have == n:
+	case have == 0 || n < have:
+		s.partitions.Store(int32(n))
+	case s.holds:
+		return have, true
+	default:
+		s.outgrown.Store(true)
+		return 0, false
+	}
+	return n, true
+}
+
 // partitioner gives a record with a key to the partition that the Java client
-// would choose (murmur2), and one without to the partition of its stream.
-type partitioner struct{}
+// would choose (murmur2), unless it is sticky, and all others to the partition of
+// their stream.
+type partitioner struct{ sticky bool }
 
 // ForTopic implements kgo.Partitioner.
-func (partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if p.sticky {
+		return &topicPartitioner{}
+	}
 	return &topicPartitioner{keyed: kgo.StickyKeyPartitioner(nil).ForTopic(topic)}
 }
 
@@ -67,9 +108,9 @@ func (partitioner) ForTopic(topic string) kgo.TopicPartitioner {
 // kgo calls its methods, the buffering and the gate for one record after the
 // other, under one lock, because it has OnNewBatch.
 type topicPartitioner struct {
-	keyed kgo.TopicPartitioner
-	last  *sequence // of the last record seen
-	again bool      // the next call is for the same record as the last
+	keyed kgo.TopicPartitioner // nil: keys do not count
+	last  *sequence            // of the last record seen
+	again bool                 // the next call is for the same record as the last
 }
 
 // refused is no partition: kgo fails the record.
@@ -96,7 +137,10 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	if s.broken.Load() || !inTurn {
 		return refused
 	}
-	if r.Key != nil {
+	if n, inTurn = s.partitionsFor(n); !inTurn {
+		return refused
+	}
+	if r.Key != nil && t.keyed != nil {
 		return t.keyed.Partition(r, n)
 	}
 	return streamPartition(s.stream, n)

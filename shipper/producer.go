@@ -25,6 +25,7 @@ type Producer struct {
 	letterTopic *letterTopic // nil: there is none
 	faults      faults
 	solo        solo
+	missing     missing
 
 	ctx    context.Context // ends what waits: back-offs, probes
 	cancel context.CancelFunc
@@ -83,6 +84,7 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		letters:  newDeadLetters(o),
 		faults:   faults{log: o.Log},
 		solo:     solo{turn: make(chan struct{}, 1)},
+		missing:  newMissing(),
 		streams:  make(map[uint64]*stream),
 		sessions: make(map[*session]struct{}),
 		drained:  make(chan struct{}),
@@ -141,23 +143,13 @@ func (p *Producer) accept(b *Batch, charge int64) (more []*span, ok bool) {
 	if len(b.Records) == 0 {
 		return nil, true
 	}
-	for from := 0; from < len(b.Records); {
-		topic, to := p.run(b.Records, from)
-		s := &b.first
-		if b.spans > 0 {
-			s = new(span)
-			more = append(more, s)
-		}
-		l := p.laneLocked(b.Stream, topic, now)
-		if l.session == nil {
-			l.progress = now
-		}
-		p.spans++
-		b.spans++
-		s.batch, s.lane, s.number, s.records = b, l, p.spans, b.Records[from:to]
-		s.hint, s.clean = 0, 0
-		s.failed.Store(false)
-		from = to
+	b.first.picked = nil
+	if !p.oneTopic(b.Records) {
+		more = b.divide()
+	}
+	p.enterLocked(b, &b.first, now)
+	for _, s := range more {
+		p.enterLocked(b, s, now)
 	}
 	st := p.streams[b.Stream]
 	st.held += b.charge
@@ -168,28 +160,57 @@ func (p *Producer) accept(b *Batch, charge int64) (more []*span, ok bool) {
 	return more, true
 }
 
-// run finds how far the records from index from on go to one topic. It also
-// clears what an earlier use of the records left in them.
-func (p *Producer) run(records []Record, from int) (topic string, to int) {
-	for to = from; to < len(records); to++ {
-		r := &records[to]
+// enterLocked enters a span of b, which has its records, into the books.
+func (p *Producer) enterLocked(b *Batch, s *span, now time.Time) {
+	s.records = b.Records
+	l := p.laneLocked(b.Stream, s.at(0).Topic, now)
+	if l.session == nil {
+		l.progress = now
+	}
+	p.spans++
+	b.spans++
+	s.batch, s.lane, s.number = b, l, p.spans
+	s.hint, s.clean = 0, 0
+	s.failed.Store(false)
+}
+
+// oneTopic tells whether all records go to one topic. It also clears what an
+// earlier use of the records left in them.
+func (p *Producer) oneTopic(records []Record) bool {
+	one := true
+	for i := range records {
+		r := &records[i]
 		if r.Topic == "" {
 			r.Topic = p.opts.Topic
 		}
-		if to == from {
-			topic = r.Topic
-		}
-		if r.Topic != topic {
-			break
-		}
+		one = one && r.Topic == records[0].Topic
 		r.err = nil
 	}
-	return topic, to
+	return one
+}
+
+// divide divides the records into spans by their topics. The first is b.first,
+// the others are returned.
+func (b *Batch) divide() (more []*span) {
+	byTopic := map[string]*span{b.Records[0].Topic: &b.first}
+	var last *span // of the record before
+	for i := range b.Records {
+		r := &b.Records[i]
+		if last == nil || last.picked[0].Topic != r.Topic {
+			if last = byTopic[r.Topic]; last == nil {
+				last = new(span)
+				byTopic[r.Topic] = last
+				more = append(more, last)
+			}
+		}
+		last.picked = append(last.picked, r)
+	}
+	return more
 }
 
 // settleLocked settles s and returns its batch if that was the last span.
 func (p *Producer) settleLocked(s *span, now time.Time) *Batch {
-	s.lane.progress = now
+	s.lane.progress, s.lane.proven = now, true
 	p.lastAck = now
 	b := s.batch
 	if b.spans--; b.spans > 0 {
@@ -224,13 +245,22 @@ func (p *Producer) report(b *Batch) {
 }
 
 // Admit reports whether the stream should read on. It is false while one of
-// its lanes is failing, or while it holds more than half of the budget: the
-// memory is for the others then. It is cheap; ask once per block.
+// its lanes is failing, and while it holds more of the budget than is free: the
+// memory is for the others then. One of which a topic may be missing gets less:
+// many of them must not use the budget up. It is cheap; ask once per block.
 func (p *Producer) Admit(stream uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := p.streams[stream]
-	return st == nil || st.failing == 0 && st.held*2 <= p.opts.MemoryLimit
+	switch {
+	case st == nil:
+		return true
+	case st.failing > 0:
+		return false
+	case st.unproven():
+		return st.held <= p.opts.MemoryLimit/unprovenShare
+	}
+	return st.held <= p.opts.MemoryLimit-p.charged
 }
 
 // Close waits for what is in flight until ctx ends. Then done is called for

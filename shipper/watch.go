@@ -24,6 +24,9 @@ func (p *Producer) watch() {
 	for {
 		select {
 		case <-ticker.C:
+		case <-p.missing.wake:
+			p.createMissing(time.Now())
+			continue
 		case <-p.ctx.Done():
 			return
 		}
@@ -48,6 +51,7 @@ func (p *Producer) watch() {
 			found["dead letter topic"] = text
 		}
 		p.probe(v, found)
+		p.createStalled(v, found)
 		if p.ctx.Err() == nil {
 			p.faults.update(found, v.waiting, time.Now())
 		}
@@ -96,6 +100,7 @@ func (p *Producer) look(now time.Time) view {
 				v.trouble[l.topic] = l.trouble
 			case since >= p.tune.stalled:
 				v.stalled[l.topic] = max(v.stalled[l.topic], since)
+				l.proven = false
 			}
 		}
 	}

@@ -112,6 +112,7 @@ type Agent struct {
 
 	lastReload atomic.Pointer[ReloadState]
 	pins       *pinner
+	names      *topicSet     // that templates lead to, over reloads
 	kick       chan struct{} // asks the saver to save now
 	counts     counts
 
@@ -213,7 +214,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 // build makes the parts; none of them does anything yet.
 func (a *Agent) build() error {
 	a.ledger = newLedger(a.store.Entries(), time.Now)
-	rs, err := routes(a.config())
+	a.names = newTopicSet(a.config(), a.log)
+	rs, err := routes(a.config(), a.names)
 	if err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func (a *Agent) build() error {
 	if po.Disclose != nil {
 		po.Disclose = a.letters.disclose
 	}
-	pipe := &pipeline{host: []byte(host), ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
+	pipe := &pipeline{host: []byte(host), saveSoon: a.saveSoon, ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}

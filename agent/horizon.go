@@ -30,6 +30,8 @@ type topicEnds struct {
 	known  map[int32]int64 // by partition
 	grown  bool            // since the last epoch began
 	epochs []*epoch        // the oldest first; blocks enter the last one
+	taken  bool            // it was in a take
+	saved  bool            // that take is on disk, or could not be written
 }
 
 // epoch is a time between two saves.
@@ -54,16 +56,24 @@ func (h *horizon) begin(topic string, ends map[int32]int64, now time.Time) {
 	h.changed = true
 }
 
-// enter returns the epoch of a block that is about to be handed over; nil for a
-// topic that was not begun.
-func (h *horizon) enter(topic string) *epoch {
-	t := h.topics[topic]
-	if t == nil {
-		return nil
+// enter returns the epoch of a block that is about to be handed over. A topic that
+// was not begun begins now, without ends: all that comes to it from now on is ours
+// to look at. saved tells whether the topic is in the checkpoint.
+func (h *horizon) enter(topic string, now time.Time) (e *epoch, saved bool) {
+	if h.topics[topic] == nil {
+		h.begin(topic, nil, now)
 	}
-	e := t.epochs[len(t.epochs)-1]
+	t := h.topics[topic]
+	e = t.epochs[len(t.epochs)-1]
 	e.open++
-	return e
+	return e, t.saved
+}
+
+// finished notes that the last take is on disk, or could not be written.
+func (h *horizon) finished() {
+	for _, t := range h.topics {
+		t.saved = t.saved || t.taken
+	}
 }
 
 // landed notes where records were acknowledged.
@@ -126,6 +136,7 @@ func (h *horizon) take(now time.Time) []checkpoint.Horizon {
 	out := make([]checkpoint.Horizon, 0, len(h.topics))
 	for topic, t := range h.topics {
 		e := t.epochs[0]
+		t.taken = true
 		out = append(out, checkpoint.Horizon{Topic: topic, From: maps.Clone(e.from), Since: e.since})
 	}
 	return out

@@ -59,7 +59,7 @@ func TestHorizonMeetsWhatIsNotSaved(t *testing.T) {
 				begin["t"][int32(p)] = m.ends[p]
 			}
 		}
-		m.l.begin(nil, begin)
+		m.l.begin(nil, begin, nil)
 		m.save(nil)
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.check, "hand": m.hand, "append": m.append, "again": m.append, "acknowledge": m.acknowledge, "acknowledge more": m.acknowledge,
@@ -154,7 +154,7 @@ func (m *horizonModel) learn(*rapid.T) {
 // TestHorizonFollows sees that the horizon does not stay behind for ever.
 func TestHorizonFollows(t *testing.T) {
 	l := newLedger(nil, time.Now)
-	l.begin(nil, shipper.Offsets{"t": {0: 100}, "u": {0: 7}})
+	l.begin(nil, shipper.Offsets{"t": {0: 100}, "u": {0: 7}}, nil)
 	at := func() map[string]int64 {
 		l.take()
 		out := map[string]int64{}

@@ -51,7 +51,8 @@ type account struct {
 // handedBlock is a block on its way, or acknowledged before its predecessors.
 type handedBlock struct {
 	end   int64
-	epoch *epoch // that it holds; nil: none
+	epoch *epoch   // that it holds
+	more  []*epoch // of further topics; nil for nearly all
 }
 
 // proof is what identifies a file at the end of a block.
@@ -86,9 +87,9 @@ func (l *ledger) resume() []tailer.State {
 	return out
 }
 
-// handed notes that a block is about to be handed over, for topic, which is ""
-// where nothing of it is sent. It reports whether its file was saved.
-func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
+// handed notes that a block is about to be handed over, for these topics; none
+// where nothing of it is sent. It reports whether its file and they were saved.
+func (l *ledger) handed(b *tailer.Block, topics ...string) (saved bool) {
 	if b.Volatile {
 		return true // there is nothing to save
 	}
@@ -102,10 +103,18 @@ func (l *ledger) handed(b *tailer.Block, topic string) (saved bool) {
 	if c := carried(b, b.End); c != nil && l.files[c.File] != nil {
 		l.files[c.File].read = c.End
 	}
-	if e := l.horizon.enter(topic); e != nil {
-		a.handed = append(a.handed, handedBlock{b.End, e})
+	saved = a.saved
+	for i, topic := range topics {
+		e, ok := l.horizon.enter(topic, l.now())
+		saved = saved && ok
+		if i == 0 {
+			a.handed = append(a.handed, handedBlock{end: b.End, epoch: e})
+			continue
+		}
+		last := &a.handed[len(a.handed)-1]
+		last.more = append(last.more, e)
 	}
-	return a.saved
+	return saved
 }
 
 // carried returns what of the file before is settled with the block's bytes up
@@ -117,18 +126,23 @@ func carried(b *tailer.Block, end int64) *tailer.Carry {
 	return b.Entries[0].Carry
 }
 
-// awaitSaved waits until the file is in the checkpoint on disk, so that each
-// record in Kafka names a source that the checkpoint knows. It waits no longer
+// awaitSaved waits until the file and the topics are in the checkpoint on disk, so
+// that each record in Kafka names a source that the checkpoint knows, and is in a
+// topic that is read back after a crash. It waits no longer
 // than until the first save with it is over, or for limit: where the disk is full
 // or hangs, shipping goes on, and a crash may have lines of that file repeated.
 // It fails only if ctx ends first.
-func (l *ledger) awaitSaved(ctx context.Context, id tailer.FileID, limit time.Duration) error {
+func (l *ledger) awaitSaved(ctx context.Context, id tailer.FileID, limit time.Duration, topics ...string) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		l.mu.Lock()
 		a, over := l.files[id], l.over
 		saved := a == nil || a.saved
+		for _, topic := range topics {
+			t := l.horizon.topics[topic]
+			saved = saved && (t == nil || t.saved)
+		}
 		l.mu.Unlock()
 		if saved {
 			return nil
@@ -152,6 +166,7 @@ func (l *ledger) finished(changed []checkpoint.Entry) {
 			a.saved = true
 		}
 	}
+	l.horizon.finished()
 	close(l.over)
 	l.over = make(chan struct{})
 }
@@ -185,8 +200,9 @@ func (l *ledger) resumed(id tailer.FileID) (parser []byte, sent []checkpoint.Sen
 }
 
 // begin notes what the run before this one sent, as Kafka has it, and where the
-// topics end, before anything of this run is sent. One take has both.
-func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Offsets) {
+// topics end, before anything of this run is sent. One take has both. since is
+// from when on a topic of an earlier run is looked at that was not used since.
+func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Offsets, since map[string]time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, more := range sent {
@@ -196,15 +212,24 @@ func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Of
 		}
 	}
 	for topic, ps := range ends {
-		l.horizon.begin(topic, ps, l.now())
+		at, ok := since[topic]
+		if !ok {
+			at = l.now()
+		}
+		l.horizon.begin(topic, ps, at)
 	}
 }
 
 // unbegun returns those of the topics that begin was not told of.
-func (l *ledger) unbegun(topics []string) []string {
+func (l *ledger) unbegun(topics []string) (fresh []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.DeleteFunc(topics, func(topic string) bool { return l.horizon.topics[topic] != nil })
+	for _, topic := range topics {
+		if l.horizon.topics[topic] == nil {
+			fresh = append(fresh, topic)
+		}
+	}
+	return fresh
 }
 
 // learned notes where the topics end now.
@@ -293,6 +318,9 @@ func (a *account) release() {
 	n := 0
 	for n < len(a.handed) && a.handed[n].end <= a.prefix.End() {
 		a.handed[n].epoch.open--
+		for _, e := range a.handed[n].more {
+			e.open--
+		}
 		n++
 	}
 	// In place: slicing the front off would have each block allocate anew.

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -25,13 +27,15 @@ const headerReplayed = "replayed" // "1"
 type letterReader struct {
 	c       *config.Config
 	routes  []*route
-	raw     *Encoder          // for a file that no input matches any more
+	raw     *Encoder // for a file that no input matches any more
+	topics  *topicSet
 	parsers map[uint64][]byte // what the parsers of files knew last, by file
 	e       envelope.Envelope
 }
 
 func newLetterReader(c *config.Config) (*letterReader, error) {
-	rs, err := routes(c)
+	topics := newTopicSet(c, slog.New(slog.DiscardHandler))
+	rs, err := routes(c, topics)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +43,11 @@ func newLetterReader(c *config.Config) (*letterReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &letterReader{c: c, routes: rs, raw: raw}, nil
+	return &letterReader{c: c, routes: rs, raw: raw, topics: topics}, nil
 }
 
 // learn takes what the checkpoint keeps of the parsers: the columns of a file,
-// say, which stand at its head and in no letter.
+// say, which stand at its head and in no letter. And the topics it has sent to.
 func (l *letterReader) learn() error {
 	entries, err := checkpoint.ReadOnly(l.c.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,6 +56,19 @@ func (l *letterReader) learn() error {
 	l.parsers = make(map[uint64][]byte)
 	for _, e := range entries {
 		l.parsers[e.ID] = e.Parser
+	}
+	if err != nil {
+		return err
+	}
+	horizons, err := checkpoint.ReadOnlyHorizons(l.c.StateDir)
+	if err != nil {
+		return err
+	}
+	patterns, _, err := templatePatterns(l.c)
+	for _, h := range horizons { // these have their places
+		if matchesAny(patterns, h.Topic) {
+			l.topics.add(h.Topic)
+		}
 	}
 	return err
 }
@@ -83,6 +100,7 @@ type reading struct {
 	result transform.Result
 	failed error     // why the entry did not parse; it is shipped whole
 	at     time.Time // of the record
+	stays  error     // why there is no topic for it
 }
 
 // read reads a letter. What it returns is the caller's.
@@ -104,6 +122,10 @@ func (l *letterReader) read(d *shipper.DeadLetter) reading {
 			out.at = time.UnixMilli(ms)
 		}
 	}
+	if r.keyOf != nil || r.to != nil {
+		parse.Unfold(&l.e)
+	}
+	from := transform.Origin{Host: []byte(d.Host), Path: out.path, Input: r.name}
 	switch r.key {
 	case keyFile:
 		out.key = out.path
@@ -111,6 +133,16 @@ func (l *letterReader) read(d *shipper.DeadLetter) reading {
 		out.key = []byte(d.Host)
 	case keyApplication:
 		out.key = l.e.AppendApplication(nil)
+	case keyTemplate:
+		if key, found := r.keyOf.Append(nil, &l.e, &from, ""); found {
+			out.key = key
+		}
+	}
+	if r.to != nil {
+		name, _ := r.to.Append(nil, &l.e, &from, absentField)
+		if out.topic, _ = r.topics.resolve(legalTopic(name)); out.topic == "" {
+			out.stays = fmt.Errorf("topic %q would be one more than kafka.max_topics (%d), or is the dead letter topic", legalTopic(name), r.topics.max)
+		}
 	}
 	l.e.Reset()
 	return out

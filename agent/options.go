@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"slices"
 
 	"shiplog/agent/config"
+	"shiplog/agent/envelope"
 	"shiplog/agent/parse"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
@@ -49,7 +49,13 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 		Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topic, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression,
 		Linger: c.Kafka.Linger, MemoryLimit: c.MemoryLimit, TLS: conn.TLS, SASL: conn.SASL,
 		DeadLetterPath: filepath.Join(c.StateDir, deadLetterName), DeadLetterMaxBytes: c.Kafka.DeadLetter.MaxFileBytes,
-		DeadLetterTopic: c.Kafka.DeadLetter.Topic, Log: log,
+		DeadLetterTopic: c.Kafka.DeadLetter.Topic, Partitioner: c.Kafka.Partitioner, Log: log,
+	}
+	if isTemplate(o.Topic) {
+		o.Topic = "" // each record names its own
+	}
+	if t := c.Kafka.CreateTopics; t != nil {
+		o.CreateTopics = &shipper.TopicSpec{Partitions: int32(t.Partitions), Replication: int16(t.Replication)}
 	}
 	if c.Kafka.TooLarge == "cut" {
 		o.Cut = cutRecord
@@ -67,17 +73,23 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 	return o, nil
 }
 
-// routes returns what happens to the entries of each input. Its error is of
-// type config.Errors where the configuration is at fault.
-func routes(c *config.Config) ([]*route, error) {
-	kind, ok := map[string]keyKind{"none": keyNone, "file": keyFile, "host": keyHost, "application": keyApplication}[c.Kafka.Key]
-	if !ok {
-		return nil, fmt.Errorf("kafka.key %q is not known", c.Kafka.Key)
-	}
+// routes returns what happens to the entries of each input; templates of topics
+// lead to those of the set. Its error is of type config.Errors where the
+// configuration is at fault.
+func routes(c *config.Config, topics *topicSet) ([]*route, error) {
 	var out []*route
 	var wrong config.Errors
+	plan := route{topics: topics, keyText: c.Kafka.Key}
+	var ok bool
+	if plan.key, ok = map[string]keyKind{"none": keyNone, "file": keyFile, "host": keyHost, "application": keyApplication}[c.Kafka.Key]; !ok {
+		var err error
+		plan.key = keyTemplate
+		if plan.keyOf, err = transform.ParseTemplate(c.Kafka.Key); err != nil {
+			wrong = append(wrong, c.Kafka.KeyAt.Error(err.Error()))
+		}
+	}
 	for i := range c.Inputs {
-		r, err := newRoute(c, &c.Inputs[i], kind)
+		r, err := newRoute(c, &c.Inputs[i], plan)
 		var errs config.Errors
 		switch {
 		case errors.As(err, &errs):
@@ -94,21 +106,44 @@ func routes(c *config.Config) ([]*route, error) {
 	return out, nil
 }
 
-// newRoute returns what happens to the entries of an input.
-func newRoute(c *config.Config, in *config.Input, key keyKind) (*route, error) {
-	enc, err := NewInputEncoder(c, in)
-	if err != nil {
+// newRoute returns what happens to the entries of an input; r has what all inputs
+// have in common.
+func newRoute(c *config.Config, in *config.Input, r route) (*route, error) {
+	var err error
+	if r.encoder, err = NewInputEncoder(c, in); err != nil {
 		return nil, err
 	}
-	secrets, err := digestSecrets(c.Transforms, in.Transforms)
-	return &route{encoder: enc, topic: cmp.Or(in.Topic, c.Kafka.Topic), key: key, times: newEventTimes(c, in), input: in, common: c.Transforms, secrets: secrets}, err
+	r.times, r.input, r.name, r.common = newEventTimes(c, in), in, []byte(in.Name), c.Transforms
+	if err := r.leadTo(c, in); err != nil {
+		return nil, err
+	}
+	r.secrets, err = digestSecrets(c.Transforms, in.Transforms)
+	return &r, err
+}
+
+// leadTo sets the topic of the input's entries, or its template.
+func (r *route) leadTo(c *config.Config, in *config.Input) error {
+	text, at := in.Topic, in.TopicAt
+	if text == "" {
+		text, at = c.Kafka.Topic, c.Kafka.TopicAt
+	}
+	if r.topic, r.topicText = text, text; !isTemplate(text) {
+		return nil
+	}
+	var err error
+	if r.to, err = topicTemplate(text); err != nil {
+		return config.Errors{at.Error(err.Error())}
+	}
+	nobody, _ := r.to.Append(nil, &envelope.Envelope{}, &transform.Origin{}, absentField)
+	r.topic = string(legalTopic(nobody))
+	return nil
 }
 
 // Validate checks what package config cannot: expressions, patterns, keys. Its
 // error is of type config.Errors where the configuration is at fault.
 func Validate(c *config.Config) error {
 	var wrong config.Errors
-	_, err := routes(c)
+	_, err := routes(c, nil)
 	if err != nil && !errors.As(err, &wrong) {
 		return err
 	}

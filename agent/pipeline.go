@@ -15,6 +15,7 @@ import (
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
 	"shiplog/agent/envelope"
+	"shiplog/agent/parse"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
@@ -48,14 +49,20 @@ const (
 // leads to it.
 type route struct {
 	encoder *Encoder
-	topic   string
+	topic   string              // with a template: for what is not sent
+	to      *transform.Template // of the topic; nil: there is one only
+	topics  *topicSet           // with a template
 	key     keyKind
-	times   *eventTimes // nil: records have the time of their sending
+	times   *eventTimes         // nil: records have the time of their sending
+	keyOf   *transform.Template // with keyTemplate
+	name    []byte              // of the input, for templates
 
 	// What it was made of.
-	input   *config.Input
-	common  []config.Transform // for all inputs
-	secrets [sha256.Size]byte  // of the key files of the transformations
+	input     *config.Input
+	topicText string
+	keyText   string
+	common    []config.Transform // for all inputs
+	secrets   [sha256.Size]byte  // of the key files of the transformations
 }
 
 // routeOf returns what happens to the entries of a block.
@@ -68,6 +75,7 @@ const (
 	keyFile
 	keyHost
 	keyApplication
+	keyTemplate
 )
 
 // pipeline turns blocks of entries into batches of records: parse, encode,
@@ -80,6 +88,7 @@ type pipeline struct {
 	counts   *counts
 	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
 	nudge    func()        // there is room again
+	saveSoon func()        // asks for a save of the checkpoint
 	scratch  sync.Pool     // of *envelope.Envelope
 	pool     sync.Pool     // of *shipment
 
@@ -96,6 +105,8 @@ type fileWork struct {
 	parked []byte
 	sent   []checkpoint.Sent      // by earlier runs, and not passed yet; in order
 	format atomic.Pointer[choice] // as after the last block
+	name   []byte                 // of the topic, as a template makes it; scratch
+	from   transform.Origin       // for templates
 }
 
 // choice is how a file is read, where its format was chosen.
@@ -178,6 +189,9 @@ type shipment struct {
 	left    []leftOut
 	source  []byte
 	path    []byte
+	// topics are those of the records. The first is the route's, to which nothing
+	// is sent where that has a template.
+	topics []string
 
 	landings []shipper.Landing
 	known    int64     // entries that Kafka has already
@@ -215,11 +229,13 @@ type span struct {
 	entry                      int // index into the block's
 	value, offset, length, end int
 	key                        int    // length of the key, which lies after the length digits
+	topic                      int    // index into the shipment's
 	whole                      []byte // the value, where it is the entry itself
 	failed                     string // why the entry did not parse
 	untransformed              string // which transformation failed
 	refused                    string // which redaction failed: the entry may not leave this host
 	at                         int64  // when it happened, in ms since 1970; 0: the record has the time of its sending
+	homeless                   string // why there is no topic for it
 }
 
 // bytes returns the value, the last one in values.
@@ -246,17 +262,24 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 		}
 	}
 	if len(b.Entries) == 0 { // blank lines, or NUL bytes
-		p.ledger.handed(b, "")
+		p.ledger.handed(b)
 		p.ledger.settled(b, b.End, nil)
 		b.Release()
 		return nil
 	}
 	s := p.encode(b)
-	saved := p.ledger.handed(b, routeOf(b).topic)
+	topics := s.topics
+	if routeOf(b).to != nil {
+		topics = topics[1:]
+	}
+	saved := p.ledger.handed(b, topics...)
 	p.counts.read(b)
 	var err error
 	if !saved {
-		err = p.ledger.awaitSaved(ctx, b.File, foundWait)
+		if p.saveSoon != nil {
+			p.saveSoon()
+		}
+		err = p.ledger.awaitSaved(ctx, b.File, foundWait, topics...)
 	}
 	if err == nil {
 		err = p.producer.Produce(ctx, &s.batch)
@@ -287,6 +310,7 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	}
 	s.source = append(s.source[:0], b.File.String()...)
 	s.path = r.encoder.redact(s.path[:0], b.Origin)
+	s.topics = append(s.topics[:0], r.topic)
 	s.now = time.Now()
 	f.Begin(s.now)
 	e, _ := p.scratch.Get().(*envelope.Envelope)
@@ -345,10 +369,13 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 	sp.length = len(s.values)
 	s.values = strconv.AppendInt(s.values, entry.End-entry.Start, 10)
 	sp.end = len(s.values)
-	if r.key == keyApplication {
+	switch {
+	case r.to != nil || r.keyOf != nil:
+		p.template(s, r, f, e, &sp)
+	case r.key == keyApplication:
 		s.values = e.AppendApplication(s.values)
-		sp.key = len(s.values) - sp.end
 	}
+	sp.key = len(s.values) - sp.end
 	if r.times != nil {
 		if sp.at = r.times.of(e, s.now); sp.at == 0 {
 			s.undated++
@@ -356,6 +383,58 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 	}
 	s.spans = append(s.spans, sp)
 	return transform.Ship
+}
+
+// template makes the topic and the key of an entry by the route's templates. The
+// key is appended to values. Of what a redaction keeps back nothing is used.
+func (p *pipeline) template(s *shipment, r *route, f *fileWork, e *envelope.Envelope, sp *span) {
+	if e.Raw != nil && (r.to != nil && r.to.Unfolded() || r.keyOf != nil && r.keyOf.Unfolded()) {
+		parse.Unfold(e) // the value is written already
+	}
+	f.from = transform.Origin{Host: p.host, Path: s.path, Input: r.name}
+	if r.key == keyApplication {
+		s.values = e.AppendApplication(s.values)
+	} else if r.keyOf != nil {
+		key, found := r.keyOf.Append(s.values, e, &f.from, "")
+		if found {
+			s.values = key
+		}
+	}
+	if r.to == nil || sp.refused != "" {
+		return
+	}
+	f.name, _ = r.to.Append(f.name[:0], e, &f.from, absentField)
+	f.name = legalTopic(f.name)
+	if sp.topic = s.topic(f.name); sp.topic > 0 {
+		return
+	}
+	topic, ok := r.topics.resolve(f.name)
+	if topic == "" {
+		sp.homeless = fmt.Sprintf("topic %q would be one more than kafka.max_topics (%d), or is the dead letter topic", f.name, r.topics.max)
+		return
+	}
+	if !ok { // the fallback topic may be among them
+		if sp.topic = s.topic([]byte(topic)); sp.topic > 0 {
+			return
+		}
+	}
+	s.topics = append(s.topics, topic)
+	sp.topic = len(s.topics) - 1
+}
+
+// topic returns which of the shipment's topics has that name; 0: none.
+func (s *shipment) topic(name []byte) int {
+	if last := len(s.spans) - 1; last >= 0 { // mostly that of the entry before
+		if at := s.spans[last].topic; at > 0 && s.topics[at] == string(name) {
+			return at
+		}
+	}
+	for i := len(s.topics) - 1; i > 0; i-- {
+		if s.topics[i] == string(name) {
+			return i
+		}
+	}
+	return 0
 }
 
 // extraHeaders returns how many headers the record has beside the usual ones.
@@ -423,19 +502,22 @@ func (p *pipeline) fill(s *shipment, r *route) {
 			value = s.values[sp.value:sp.offset:sp.offset]
 		}
 		*rec = shipper.Record{Start: entry.Start, End: entry.End, Raw: entry.Data}
-		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], r.topic, now
+		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], s.topics[sp.topic], now
 		if sp.at != 0 {
 			rec.Timestamp = time.UnixMilli(sp.at)
 		}
 		if sp.refused != "" {
 			rec.Refuse = fmt.Errorf("a redaction failed, it may not be sent: %s", sp.refused)
 		}
-		switch r.key {
-		case keyFile:
+		if sp.homeless != "" {
+			rec.Refuse = fmt.Errorf("%s: %w", sp.homeless, shipper.ErrNoTopic)
+		}
+		switch {
+		case r.key == keyFile:
 			rec.Key = s.path
-		case keyHost:
+		case r.key == keyHost:
 			rec.Key = p.host
-		case keyApplication:
+		case r.key == keyApplication, r.key == keyTemplate && sp.key > 0:
 			rec.Key = s.values[sp.end : sp.end+sp.key : sp.end+sp.key]
 		}
 	}
@@ -463,9 +545,10 @@ func (p *pipeline) recycle(s *shipment) {
 	clear(s.left)
 	clear(s.headers)
 	clear(s.states)
+	clear(s.topics)
 	clear(s.batch.Records)
 	big := s.memory() > keep
-	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path, landings: s.landings,
+	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path, topics: s.topics[:0], landings: s.landings,
 		batch: shipper.Batch{Records: s.batch.Records[:0]}}
 	if !big {
 		p.pool.Put(s)

@@ -30,7 +30,14 @@ const (
 // reports false if ctx ended before; then nothing has changed.
 func (a *Agent) begin(ctx context.Context) (bool, error) {
 	ends := shipper.Offsets{}
-	for _, topic := range a.topics() {
+	for _, topic := range a.fixedTopics() {
+		ends[topic] = map[int32]int64{}
+	}
+	since, err := a.templated()
+	if err != nil {
+		return false, err
+	}
+	for topic := range since {
 		ends[topic] = map[int32]int64{}
 	}
 	for _, h := range a.before.horizons { // partitions only grow: these are true still
@@ -68,20 +75,54 @@ func (a *Agent) begin(ctx context.Context) (bool, error) {
 		}
 	}
 	a.before, a.begun = before{}, true // of no use any more, and perhaps large
-	a.ledger.begin(sent, ends)
+	a.ledger.begin(sent, ends, since)
 	a.ledger.learned(now)
 	a.saveOnce()
 	return true, nil
 }
 
+// unusedTopic is how long a topic that a template led to keeps its place among
+// max_topics, and is read back, while nothing comes to it. It counts at a start.
+const unusedTopic = 7 * 24 * time.Hour
+
+// templated returns the topics of earlier runs that templates led to, and since
+// when nothing came to them. They have their places from the beginning.
+func (a *Agent) templated() (map[string]time.Time, error) {
+	patterns, _, err := templatePatterns(a.config())
+	if err != nil {
+		return nil, err
+	}
+	since := map[string]time.Time{}
+	fixed := a.fixedTopics()
+	hs := slices.SortedFunc(slices.Values(a.before.horizons), func(x, y checkpoint.Horizon) int { return y.Since.Compare(x.Since) })
+	for _, h := range hs {
+		if slices.Contains(fixed, h.Topic) || !matchesAny(patterns, h.Topic) || time.Since(h.Since) > unusedTopic {
+			continue
+		}
+		if _, ok := a.names.add(h.Topic); ok {
+			since[h.Topic] = h.Since
+		}
+	}
+	return since, nil
+}
+
+// fixedTopics returns the topics that the configuration names.
+func (a *Agent) fixedTopics() (out []string) {
+	for _, r := range *a.routes.Load() {
+		if r.to == nil {
+			out = append(out, r.topic)
+		} else if fallback := a.names.fallback; fallback != "" {
+			out = append(out, fallback)
+		}
+	}
+	return out
+}
+
 // topics returns the topics that something may be sent to.
 func (a *Agent) topics() []string {
-	var out []string
-	for _, r := range *a.routes.Load() {
-		out = append(out, r.topic)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	all := append(a.fixedTopics(), a.names.list()...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // askEnds asks Kafka where the topics end, for as long as patience.

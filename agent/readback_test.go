@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/shipper"
 	"shiplog/tailer"
 )
 
@@ -258,6 +259,9 @@ func TestFoundFilesAreSavedFirst(t *testing.T) {
 func TestAwaitSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger([]checkpoint.Entry{{ID: 1}}, time.Now)
+		l.begin(nil, shipper.Offsets{topic: {}}, nil)
+		l.take()
+		l.finished(nil)
 		event(l, tailer.Found, state(7, 0))
 		if !l.handed(&tailer.Block{File: 1, End: 1}, topic) || l.handed(&tailer.Block{File: 7, End: 1}, topic) {
 			t.Error("file 1 is of an earlier run, and 7 is not saved yet")
@@ -280,6 +284,14 @@ func TestAwaitSaved(t *testing.T) {
 		}
 		if !l.handed(&tailer.Block{File: 7, Start: 1, End: 2}, topic) {
 			t.Error("it has to be waited for again")
+		}
+		if l.handed(&tailer.Block{File: 7, Start: 2, End: 3}, topic, "new") {
+			t.Error("a topic of which the checkpoint knows nothing is not waited for")
+		}
+		l.take()
+		l.finished(nil)
+		if err := l.awaitSaved(t.Context(), 7, time.Hour, topic, "new"); err != nil || !l.handed(&tailer.Block{File: 7, Start: 3, End: 4}, topic, "new") {
+			t.Errorf("the new topic is waited for again: %v", err)
 		}
 		event(l, tailer.Found, state(8, 0))
 		if err := l.awaitSaved(t.Context(), 8, time.Second); err != nil { // a disk that hangs

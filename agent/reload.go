@@ -163,7 +163,7 @@ func (a *Agent) reloadNow(ctx context.Context) (*Reloaded, error) {
 // reroute makes the routes of a new configuration. Those that would be as before
 // are the same.
 func (a *Agent) reroute(next *config.Config, out *Reloaded) ([]*route, error) {
-	rs, err := routes(next)
+	rs, err := routes(next, a.names)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (a *Agent) reroute(next *config.Config, out *Reloaded) ([]*route, error) {
 
 // same reports whether what r does is what other does.
 func (r *route) same(other *route) bool {
-	return r.topic == other.topic && r.key == other.key && (r.times == nil) == (other.times == nil) && r.secrets == other.secrets &&
+	return r.topicText == other.topicText && r.keyText == other.keyText && (r.times == nil) == (other.times == nil) && r.secrets == other.secrets &&
 		r.input.Same(other.input) && config.SameTransforms(r.common, other.common)
 }
 
@@ -221,7 +221,7 @@ func (a *Agent) beginTopics(ctx context.Context, rs []*route) {
 	for _, topic := range fresh {
 		begin[topic] = ends[topic]
 	}
-	a.ledger.begin(nil, begin)
+	a.ledger.begin(nil, begin, nil)
 	a.saveOnce()
 }
 

@@ -184,7 +184,7 @@ func (r *replay) list(l *shipper.Letter) error {
 		return nil
 	}
 	read := r.reader.read(&l.DeadLetter)
-	if err := stayReason(read.result); err != nil {
+	if err := r.stayReason(&read); err != nil {
 		r.result.Stayed++
 		r.stays(l, err)
 		return nil
@@ -195,13 +195,17 @@ func (r *replay) list(l *shipper.Letter) error {
 	return nil
 }
 
-// stayReason says why the transformations of now do not let the letter go.
-func stayReason(result transform.Result) error {
-	switch result.Action {
+// stayReason says why the transformations of now do not let the letter go, or that
+// there is no topic for it.
+func (r *replay) stayReason(read *reading) error {
+	switch read.result.Action {
 	case transform.Ship:
-		return nil
+		if r.o.Topic != "" {
+			return nil
+		}
+		return read.stays
 	case transform.Refused:
-		return fmt.Errorf("a redaction failed: %s", result.Failed)
+		return fmt.Errorf("a redaction failed: %s", read.result.Failed)
 	}
 	return errors.New("the transforms of its input leave it out; change them, or remove its line")
 }
@@ -264,7 +268,7 @@ func (r *replay) add(ctx context.Context, p *shipper.Producer, l *shipper.Letter
 		return nil
 	}
 	read := r.reader.read(&l.DeadLetter)
-	if why := stayReason(read.result); why != nil {
+	if why := r.stayReason(&read); why != nil {
 		r.stays(l, why)
 		r.progress(1)
 		return nil

@@ -79,7 +79,12 @@ type Skipped struct {
 
 // KafkaState is how the connection to Kafka stands.
 type KafkaState struct {
-	Topic           string        `json:"topic"`
+	Topic string `json:"topic"` // or its template
+	// Topics are those that templates have led to; TopicsMax is how many there may
+	// be, and Homeless counts the entries since the start that had no place.
+	Topics          []string      `json:"topics"`
+	TopicsMax       int           `json:"topics_max"`
+	Homeless        int64         `json:"homeless"`
 	Brokers         []BrokerState `json:"brokers"`
 	InFlightBytes   int64         `json:"in_flight_bytes"`
 	InFlightRecords int           `json:"in_flight_records"`
@@ -178,7 +183,8 @@ func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 func (a *Agent) kafkaState() KafkaState {
 	h := a.producer.Health()
 	k := KafkaState{
-		Topic: a.config().Kafka.Topic, Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
+		Topic: a.config().Kafka.Topic, Topics: append([]string{}, a.names.list()...), TopicsMax: a.config().Kafka.MaxTopics, Homeless: a.names.beyond.Load(),
+		Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
 		OldestUnacked: h.Oldest, LastAck: h.LastAck, LastErrors: []LastError{},
 		DeadLetters: h.DeadLetters.Count, DeadLetterBytes: h.DeadLetters.Bytes, DeadLettersDue: h.DeadLetters.Due, DeadLettersWritten: h.DeadLetters.Written,
 	}

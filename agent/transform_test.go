@@ -30,7 +30,7 @@ func transformed(t testing.TB, transforms string) transformer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs, err := routes(c)
+	rs, err := routes(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,13 @@ func (v *verifier) listen(ctx context.Context) error {
 	}
 	topics := v.o.Topics
 	if len(topics) == 0 {
-		topics = topicsOf(v.c)
+		var partly bool
+		if topics, partly, err = Topics(ctx, v.c, v.o.Log); err != nil {
+			return err
+		}
+		if partly {
+			v.note("a template leads to topics of any name: only those were read that the checkpoint knows; name others with --topic")
+		}
 	}
 	v.scan = shipper.ScanOptions{
 		Brokers: v.c.Kafka.Brokers, ClientID: v.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL,
@@ -153,18 +159,6 @@ func (v *verifier) listen(ctx context.Context) error {
 		v.note("%d records have headers that make no sense", v.out.Malformed)
 	}
 	return nil
-}
-
-// topicsOf returns the topics that the configuration sends to.
-func topicsOf(c *config.Config) []string {
-	var out []string
-	for i := range c.Inputs {
-		topic := cmp.Or(c.Inputs[i].Topic, c.Kafka.Topic)
-		if !slices.Contains(out, topic) {
-			out = append(out, topic)
-		}
-	}
-	return out
 }
 
 // wanted returns which sources are of interest: in a topic of many hosts they are

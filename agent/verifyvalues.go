@@ -39,7 +39,7 @@ func newValuer(c *config.Config) (*valuer, error) {
 		return nil, err
 	}
 	v := &valuer{c: c, cuts: o.Inputs}
-	rs, err := routes(c)
+	rs, err := routes(c, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -184,12 +184,29 @@ func (c *contents) apply(r *recovered) {
 // anything; an agent may be at work there. It fails where there is no
 // directory, or a newer shiplog wrote it.
 func ReadOnly(dir string) ([]Entry, error) {
-	r, err := recoverDir(osFS{}, dir)
+	r, err := readOnly(dir)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no state in %s: no agent has run with this state_dir (%w)", dir, err)
-		}
-		return nil, fmt.Errorf("state in %s: %w", dir, err)
+		return nil, err
 	}
 	return sorted(r.entries), nil
+}
+
+// ReadOnlyHorizons returns the saved horizons, as ReadOnly does the entries.
+func ReadOnlyHorizons(dir string) ([]Horizon, error) {
+	r, err := readOnly(dir)
+	if err != nil {
+		return nil, err
+	}
+	return r.horizons, nil
+}
+
+func readOnly(dir string) (recovered, error) {
+	r, err := recoverDir(osFS{}, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("no state in %s: no agent has run with this state_dir (%w)", dir, err)
+	case err != nil:
+		err = fmt.Errorf("state in %s: %w", dir, err)
+	}
+	return r, err
 }

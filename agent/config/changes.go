@@ -49,6 +49,9 @@ func walk(a, b reflect.Value, path string, each func(key string, a, b reflect.Va
 		case "Inputs", "Transforms", "Warnings":
 			continue
 		}
+		if f.Type == reflect.TypeFor[Place]() {
+			continue
+		}
 		key := join(path, keyOf(f.Name))
 		if f.Type.Kind() == reflect.Struct {
 			walk(a.Field(i), b.Field(i), key, each)

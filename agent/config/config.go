@@ -54,7 +54,8 @@ type Input struct {
 	RotateWait        time.Duration
 	FlushPartialAfter time.Duration // 0: never
 	Pin               bool          // rotated files are kept until they are acknowledged
-	Topic             string        // overrides Kafka.Topic; "" otherwise
+	Topic             string        // overrides Kafka.Topic; "" otherwise; a name, or a template that is not yet checked
+	TopicAt           Place
 	Transforms        []Transform
 	// At is where the pattern stands, else the input, for errors that only making
 	// the format can find.
@@ -63,18 +64,31 @@ type Input struct {
 
 // Kafka says where records go.
 type Kafka struct {
-	Brokers     []string // host:port
-	Topic       string
-	ClientID    string
-	Compression string // none, gzip, snappy, lz4, zstd
-	Delivery    string // at-least-once
-	Key         string // none, file, host, application
-	Timestamp   string // of a record: now (when it is sent), event (when its entry says that it happened)
-	Linger      time.Duration
-	TLS         *TLS   // nil: plaintext
-	SASL        *SASL  // nil: none
-	TooLarge    string // for what a topic does not take for its size: dead_letter, cut
-	DeadLetter  DeadLetter
+	Brokers       []string // host:port
+	Topic         string   // a name, or a template that is not yet checked
+	TopicAt       Place
+	MaxTopics     int           // that templates may lead to
+	FallbackTopic string        // for what would lead to one more; "": a dead letter
+	CreateTopics  *CreateTopics // nil: missing topics are waited for
+	ClientID      string
+	Compression   string // none, gzip, snappy, lz4, zstd
+	Delivery      string // at-least-once
+	Key           string // none, file, host, application, or a template that is not yet checked
+	KeyAt         Place
+	Partitioner   string // murmur2, sticky
+	Timestamp     string // of a record: now (when it is sent), event (when its entry says that it happened)
+	Linger        time.Duration
+	TLS           *TLS   // nil: plaintext
+	SASL          *SASL  // nil: none
+	TooLarge      string // for what a topic does not take for its size: dead_letter, cut
+	DeadLetter    DeadLetter
+}
+
+// CreateTopics says how missing topics are created; 0 stands for the brokers'
+// default.
+type CreateTopics struct {
+	Partitions  int
+	Replication int
 }
 
 // DeadLetter says what becomes of records that Kafka can never take. They are
@@ -122,7 +136,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 func Default() Config {
 	return Config{
 		Kafka: Kafka{
-			Topic: "applications.central_logging", ClientID: "shiplog", Compression: "lz4",
+			Topic: "applications.central_logging", MaxTopics: 100, Partitioner: "murmur2", ClientID: "shiplog", Compression: "lz4",
 			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
 			TooLarge: "dead_letter", DeadLetter: DeadLetter{MaxFileBytes: 1 << 30},
 		},

@@ -78,7 +78,7 @@ func (d *decoder) inputKeys(n *yaml.Node, path string, in *Input) {
 		{"rotate_wait", d.duration(&in.RotateWait, 0, time.Hour)},
 		{"flush_partial_after", d.duration(&in.FlushPartialAfter, 0, 24*time.Hour)},
 		{"pin", d.boolean(&in.Pin)},
-		{"topic", d.topic(&in.Topic)},
+		{"topic", d.topicOrTemplate(&in.Topic, &in.TopicAt)},
 		{"transforms", d.transforms(&in.Transforms)},
 	})
 }
@@ -87,11 +87,21 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 	d.kafka = n
 	d.mapping(n, path, []key{
 		{"brokers", func(n *yaml.Node, path string) { d.list(n, path, d.broker(&k.Brokers)) }},
-		{"topic", d.topic(&k.Topic)},
+		{"topic", d.topicOrTemplate(&k.Topic, &k.TopicAt)},
+		{"max_topics", d.number(&k.MaxTopics, 1, 10_000)},
+		{"fallback_topic", d.topic(&k.FallbackTopic)},
+		{"create_topics", func(n *yaml.Node, path string) {
+			k.CreateTopics = &CreateTopics{}
+			d.mapping(n, path, []key{
+				{"partitions", d.number(&k.CreateTopics.Partitions, 1, 10_000)},
+				{"replication", d.number(&k.CreateTopics.Replication, 1, 100)},
+			})
+		}},
 		{"client_id", d.text(&k.ClientID)},
 		{"compression", d.choice(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
 		{"delivery", d.later(&k.Delivery, []string{"at-least-once"}, "exactly-once")},
-		{"key", d.recordKey(&k.Key)},
+		{"key", d.recordKey(&k.Key, &k.KeyAt)},
+		{"partitioner", d.choice(&k.Partitioner, "murmur2", "sticky")},
 		{"timestamp", d.choice(&k.Timestamp, "now", "event")},
 		{"linger", d.duration(&k.Linger, 0, 10*time.Second)},
 		{"tls", func(n *yaml.Node, path string) { k.TLS = d.tls(n, path) }},

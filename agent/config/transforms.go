@@ -20,6 +20,10 @@ func (p Place) Error(text string) *Error {
 	return &Error{File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Text: text}
 }
 
+func (d *decoder) placeOf(n *yaml.Node, path string) Place {
+	return Place{d.file, n.Line, n.Column, path}
+}
+
 // Transform is one change to the envelopes of an input. One of its fields is
 // set, beside At and When.
 type Transform struct {

@@ -24,7 +24,7 @@ func (d *decoder) topic(to *string) setter {
 			return
 		}
 		if strings.Contains(s, "{{") {
-			d.fail(n, path, "topic templates are not available in this version; name one topic")
+			d.fail(n, path, "a template cannot stand here; name one topic")
 			return
 		}
 		if err := ValidTopic(s); err != nil {
@@ -32,6 +32,26 @@ func (d *decoder) topic(to *string) setter {
 			return
 		}
 		*to = s
+	}
+}
+
+// topicOrTemplate takes a legal topic name, or any text with {{ in it.
+func (d *decoder) topicOrTemplate(to *string, at *Place) setter {
+	return d.orTemplate(to, at, d.topic(to))
+}
+
+// orTemplate takes any text with {{ in it, and has plain take all else.
+func (d *decoder) orTemplate(to *string, at *Place, plain setter) setter {
+	return func(n *yaml.Node, path string) {
+		*at = d.placeOf(n, path)
+		switch r := d.resolve(n); {
+		case r.Kind == yaml.ScalarNode && strings.Contains(r.Value, "{{"):
+			*to, _ = d.scalar(n, path, "a text")
+		case r.Kind == yaml.MappingNode:
+			d.fail(n, path, "a mapping where a text is needed; a template that begins with {{ has to stand in quotes")
+		default:
+			plain(n, path)
+		}
 	}
 }
 
@@ -59,14 +79,8 @@ func legalTopic(s string) string {
 	}, s)
 }
 
-func (d *decoder) recordKey(to *string) setter {
-	return func(n *yaml.Node, path string) {
-		if s := d.resolve(n).Value; strings.Contains(s, "{{") {
-			d.fail(n, path, "key templates are not available in this version; available: none, file, host, application")
-			return
-		}
-		d.choice(to, "none", "file", "host", "application")(n, path)
-	}
+func (d *decoder) recordKey(to *string, at *Place) setter {
+	return d.orTemplate(to, at, d.choice(to, "none", "file", "host", "application"))
 }
 
 // broker takes a host or host:port.
@@ -187,6 +201,9 @@ func (d *decoder) validateDeadLetter(c *Config) {
 		return
 	}
 	at := valueOf(valueOf(d.kafka, "dead_letter"), "topic")
+	if c.Kafka.DeadLetter.Topic == c.Kafka.FallbackTopic {
+		d.fail(at, "kafka.dead_letter.topic", "%q is the fallback topic: name another topic for what it refuses", c.Kafka.FallbackTopic)
+	}
 	if c.Kafka.DeadLetter.Topic == c.Kafka.Topic {
 		d.fail(at, "kafka.dead_letter.topic", "%q is where the lines go: name another topic for what it refuses", c.Kafka.Topic)
 	}

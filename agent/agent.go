@@ -251,6 +251,7 @@ func (a *Agent) build() error {
 	}
 	pipe.producer = a.producer
 	to, err := tailerOptions(a.config(), a.log)
+	pipe.ends = a.endsOf
 	if err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}

@@ -220,6 +220,18 @@ func (l *ledger) begin(sent map[tailer.FileID][]checkpoint.Sent, ends shipper.Of
 	}
 }
 
+// meet notes topics that something is sent to from now on, with their ends, where
+// these are known.
+func (l *ledger) meet(topics []string, ends shipper.Offsets) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, topic := range topics {
+		if l.horizon.topics[topic] == nil { // still
+			l.horizon.begin(topic, ends[topic], l.now())
+		}
+	}
+}
+
 // unbegun returns those of the topics that begin was not told of.
 func (l *ledger) unbegun(topics []string) (fresh []string) {
 	l.mu.Lock()

@@ -89,8 +89,10 @@ type pipeline struct {
 	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
 	nudge    func()        // there is room again
 	saveSoon func()        // asks for a save of the checkpoint
-	scratch  sync.Pool     // of *envelope.Envelope
-	pool     sync.Pool     // of *shipment
+	// ends asks Kafka where topics end; nil: nobody is asked.
+	ends    func(context.Context, []string) (shipper.Offsets, error)
+	scratch sync.Pool // of *envelope.Envelope
+	pool    sync.Pool // of *shipment
 
 	mu    sync.Mutex
 	files map[tailer.FileID]*fileWork
@@ -271,6 +273,7 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 	topics := s.topics
 	if routeOf(b).to != nil {
 		topics = topics[1:]
+		p.meet(ctx, topics)
 	}
 	saved := p.ledger.handed(b, topics...)
 	p.counts.read(b)
@@ -290,6 +293,22 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 		return err
 	}
 	return nil
+}
+
+// meet makes topics known to the ledger that it does not know, if it can be learnt
+// soon with where they end now.
+func (p *pipeline) meet(ctx context.Context, topics []string) {
+	fresh := p.ledger.unbegun(topics)
+	if len(fresh) == 0 {
+		return
+	}
+	ends := shipper.Offsets{}
+	if p.ends != nil {
+		if known, err := p.ends(ctx, fresh); err == nil { // else all that comes there from now on is ours to look at
+			ends = known
+		}
+	}
+	p.ledger.meet(fresh, ends)
 }
 
 // encode makes the records of a block. Their values lie in one piece of memory
@@ -369,6 +388,11 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 	sp.length = len(s.values)
 	s.values = strconv.AppendInt(s.values, entry.End-entry.Start, 10)
 	sp.end = len(s.values)
+	if r.times != nil {
+		if sp.at = r.times.of(e, s.now); sp.at == 0 {
+			s.undated++
+		}
+	}
 	switch {
 	case r.to != nil || r.keyOf != nil:
 		p.template(s, r, f, e, &sp)
@@ -376,11 +400,6 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 		s.values = e.AppendApplication(s.values)
 	}
 	sp.key = len(s.values) - sp.end
-	if r.times != nil {
-		if sp.at = r.times.of(e, s.now); sp.at == 0 {
-			s.undated++
-		}
-	}
 	s.spans = append(s.spans, sp)
 	return transform.Ship
 }

@@ -132,6 +132,13 @@ func (a *Agent) askEnds(ctx context.Context, patience time.Duration) (shipper.Of
 	return a.producer.Ends(ctx, a.topics()...)
 }
 
+// endsOf asks where topics end that were met just now.
+func (a *Agent) endsOf(ctx context.Context, topics []string) (shipper.Offsets, error) {
+	ctx, cancel := context.WithTimeout(ctx, endsPatience)
+	defer cancel()
+	return a.producer.Ends(ctx, topics...)
+}
+
 // followEnds keeps up with the ends of the topics until ctx ends.
 func (a *Agent) followEnds(ctx context.Context) {
 	wait := endsRetry

@@ -49,6 +49,12 @@
 // classify tells which failures lead where, and sequence and gate how a record
 // is kept from overtaking one that failed.
 //
+// # More partitions
+//
+// A stream, or a key, has another partition when the topic has got more of them.
+// What failed before must not be sent there behind what came later: so all that a
+// lane has on its way chooses of the same number, see sequence.partitionsFor.
+//
 // # Dead letters
 //
 // What is refused alone for what it is (too large, invalid), and what the caller
@@ -133,6 +139,10 @@
 //     Neither is the record's fault: classify and wantsKey.
 //   - A lane whose right was taken away while it isolated kept the turn, and no
 //     other lane could isolate until the right was back.
+//   - A record that failed was sent again when the topic had got more partitions,
+//     and landed behind later ones. TestOrderHoldsWhilePartitionsAreAdded.
+//   - Streams of which a topic was missing filled half of the budget each, and two
+//     of them held up all others: see unprovenShare.
 //   - The number that a record carries to the partitioner sits in Partition,
 //     which kgo overwrites before it asks the partitioner again for a new batch.
 package shipper

@@ -60,11 +60,11 @@ func (l *letterReader) learn() error {
 	if err != nil {
 		return err
 	}
-	horizons, err := checkpoint.ReadOnlyHorizons(l.c.StateDir)
-	if err != nil {
+	patterns, _, err := templatePatterns(l.c)
+	if err != nil || len(patterns) == 0 {
 		return err
 	}
-	patterns, _, err := templatePatterns(l.c)
+	horizons, err := checkpoint.ReadOnlyHorizons(l.c.StateDir)
 	for _, h := range horizons { // these have their places
 		if matchesAny(patterns, h.Topic) {
 			l.topics.add(h.Topic)

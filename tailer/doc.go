@@ -216,4 +216,7 @@
 //   - Of a file that waited for its turn only the inode was known. It was rotated
 //     and compressed while the agent was down, and came after its successor, or
 //     was removed before it was opened. See Tailer.glimpsed.
+//   - A turn that lasted as long as Kafka was away, and those after it on the open
+//     file, were taken for proof that the name was still the file's: what had
+//     the name in between was not looked for, and lost. See file.wasSeen.
 package tailer

@@ -38,6 +38,8 @@ type file struct {
 	seekRest           time.Duration
 	requests           []request  // what was asked for while the file had its turn
 	noted              *candidate // what a scan found while the file had its turn
+	notedAt            time.Time  // when that scan began
+	sighted            time.Time  // when the last scan began that found its inode under its name
 	lostName           bool       // a scan missed its name while it had its turn
 
 	glimpsedAt int64 // size at the last glimpse

@@ -91,8 +91,13 @@ func (f *file) stranger(c *candidate) bool {
 func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 	if f.busy {
 		n := *c
-		f.noted = &n
+		f.noted, f.notedAt, f.lostName = &n, t.scanStarted, false
 		return
+	}
+	if at := f.notedAt; !at.IsZero() { // it is an old observation
+		f.sighted, f.notedAt = at, time.Time{}
+	} else {
+		f.sighted = t.scanStarted
 	}
 	changed := c.info.Size() != f.raw || !c.info.ModTime().Equal(f.mtime)
 	moved := !f.here || f.name != c.name || f.src.path != c.path
@@ -109,7 +114,7 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 		f.size = f.raw
 	}
 	if !changed && !f.unproved { // as at its last turn, when its content was compared
-		f.wasSeen(now)
+		f.wasSeen()
 	}
 	// A rotated file under a name of its own is finished all the same, so that
 	// its successor can start.
@@ -126,11 +131,13 @@ func (t *Tailer) observe(f *file, c *candidate, now time.Time) {
 	}
 }
 
-// wasSeen notes that the file was certainly under its name at a time: what took
-// the name after it was made since.
-func (f *file) wasSeen(at time.Time) {
-	if !f.displaced || f.name == f.src.origin {
-		f.src.seen = max(f.src.seen, at.UnixNano())
+// wasSeen notes that the file was certainly under its name when a scan began that
+// found its inode there, since its content was compared at that time or later:
+// what took the name after it was made since. The time of a turn says nothing
+// about the name, since the file is open then.
+func (f *file) wasSeen() {
+	if !f.sighted.IsZero() && (!f.displaced || f.name == f.src.origin) {
+		f.src.seen = max(f.src.seen, f.sighted.UnixNano())
 	}
 }
 
@@ -165,7 +172,7 @@ func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 			continue
 		}
 		if f.busy {
-			f.lostName = true
+			t.noteLost(f)
 			continue
 		}
 		t.loseName(f, now)
@@ -174,12 +181,21 @@ func (t *Tailer) missNames(s scan, names map[string]fileKey, now time.Time) {
 		switch {
 		case !f.here || f.name == "" || t.byName[f.name] == f:
 		case f.busy:
-			f.lostName = true
+			t.noteLost(f)
 		default:
 			t.loseName(f, now)
 		}
 	}
 	t.ousted = t.ousted[:0]
+}
+
+// noteLost notes for a file that has its turn that it was missed, and forgets
+// where it was before that.
+func (t *Tailer) noteLost(f *file) {
+	if f.noted != nil && f.notedAt.Equal(t.scanStarted) {
+		return // it was found under another name by the same scan
+	}
+	f.lostName, f.noted, f.notedAt = true, nil, time.Time{}
 }
 
 // blind reports whether name could not be seen by the scan, whether it is there
@@ -321,6 +337,7 @@ func (t *Tailer) meet(c *candidate, now time.Time) {
 	}
 	in := t.inputs[c.input]
 	f := t.register(c.name, c.name, c.path, in, c.key, c.info.Size(), now)
+	f.sighted, f.src.seen = t.scanStarted, t.scanStarted.UnixNano() // it may be gone from there by now
 	f.src.fromEnd = len(t.streams[f.src.stream]) == 1 && in.fromEnd(c.name)
 	if !f.src.fromEnd {
 		t.tell(Found, f, 0, nil)

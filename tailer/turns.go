@@ -252,7 +252,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 func (t *Tailer) note(f *file, r result, now time.Time) {
 	f.size, f.raw, f.mtime, f.links, f.packed = r.size, r.raw, r.mtime, r.links, r.packed
 	f.unproved = false
-	f.wasSeen(f.began)            // not later: a turn lasts as long as Kafka has it wait
+	f.wasSeen()
 	if f.packed && !f.displaced { // what was compressed is written to no more
 		f.displaced, f.moved, f.stale = true, now, true
 		t.watched[f] = true

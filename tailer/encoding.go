@@ -328,7 +328,7 @@ func recognise(data []byte, complete bool) *codec {
 	case first <= 0 && !complete:
 		return nil
 	case first <= 0:
-		first = len(data)
+		first = -1
 	case bytes.IndexByte(data[:first], 0) < 0:
 		return utf8Codec
 	case data[first-1] == 0 && first%2 == 1: // the end of a line in UTF-16BE
@@ -347,23 +347,32 @@ func recognise(data []byte, complete bool) *codec {
 }
 
 // sniff16 decides between UTF-16 and UTF-8 for a first line with NUL bytes in
-// it, whose first byte 0x0A lies at newline.
+// it, whose first byte 0x0A lies at newline; -1 if there is none. Characters that
+// are NUL are no text: a line that has many, or that has nothing but those and
+// control characters, was left by a crash.
 func sniff16(data []byte, newline int) *codec {
 	var low, high int // code units of which only that half is NUL
+	var zero, letters int
 	for i := 0; i < len(data); i += 2 {
+		a, b := data[i], data[i+1]
 		switch {
-		case data[i] == 0 && data[i+1] != 0:
+		case a == 0 && b == 0:
+			zero++
+		case a == 0:
 			low++
-		case data[i] != 0 && data[i+1] == 0:
+		case b == 0:
 			high++
+		}
+		if max(a, b) > ' ' {
+			letters++
 		}
 	}
 	units := len(data) / 2
-	inside := newline < len(data)
 	switch {
-	case high >= 2 && 2*high >= units && 4*low <= high && (!inside || newline%2 == 0 && newline+1 < len(data) && data[newline+1] == 0):
+	case newline < 0 && letters == 0:
+	case high >= 2 && 2*high >= units && 4*low <= high && 2*zero < high && (newline < 0 || newline%2 == 0 && (newline+1 >= len(data) || data[newline+1] == 0)):
 		return utf16LECodec
-	case low >= 2 && 2*low >= units && 4*high <= low && (!inside || newline%2 == 1 && data[newline-1] == 0):
+	case low >= 2 && 2*low >= units && 4*high <= low && 2*zero < low && (newline < 0 || newline%2 == 1 && data[newline-1] == 0):
 		return utf16BECodec
 	}
 	return utf8Codec

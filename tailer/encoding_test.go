@@ -34,6 +34,11 @@ func TestRecognise(t *testing.T) {
 		"NULs of a crash":                {"\x00\x00\x00\x00\x00\x00abc\n", false, utf8Codec},
 		"NULs of a crash, odd":           {"ab\x00\x00\x00\x00\x00c\n", true, utf8Codec},
 		"little, NULs would be anywhere": {"a\x00b\x00c\x00\nd", false, utf8Codec},
+		"NULs and returns":               {"\x00\x00\x00\r\x00\x00\x00\r", true, utf8Codec},
+		"NULs and returns, a newline":    {"\x00\x00\x00\r\x00\x00\x00\r\n", true, utf8Codec},
+		"returns only":                   {"\x00\r\x00\r", true, utf8Codec},
+		"little, a blank line":           {le("\r\n"), false, utf16LECodec},
+		"big, a blank line":              {be("\r\n"), false, utf16BECodec},
 		"Latin 1":                        {"caf\xe9\n", false, utf8Codec},
 	} {
 		got := recognise([]byte(c.data), c.complete)

@@ -34,12 +34,16 @@ const sniffLen = 10
 // errCannotUnpack is the answer to a compression that is recognised only.
 var errCannotUnpack = errors.New("compression that is not read: use gzip, zstd or bzip2")
 
-// sniff recognises how a file is compressed. No text begins like any of them.
-func sniff(f io.ReaderAt) (packing, error) {
+// sniff recognises how a file of that size is compressed. No text begins like any
+// of them.
+func sniff(f io.ReaderAt, size int64) (packing, error) {
 	var b [sniffLen]byte
 	n, err := f.ReadAt(b[:], 0)
 	if err != nil && err != io.EOF {
 		return notPacked, err
+	}
+	if int64(n) < min(size, sniffLen) {
+		return notPacked, errShortRead
 	}
 	h := string(b[:n])
 	switch {
@@ -71,7 +75,7 @@ func settledPlain(c content) bool {
 	if err != nil && err != io.EOF {
 		return false
 	}
-	kind, err := sniff(bytes.NewReader(b[:n]))
+	kind, err := sniff(bytes.NewReader(b[:n]), int64(n))
 	if kind != notPacked || err != nil {
 		return false
 	}
@@ -115,7 +119,7 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // may be, so that reading on does not unpack twice. Anything else before it
 // means to begin again.
 type packedFile struct {
-	file    *os.File
+	file    plain
 	packing packing
 	raw     int64 // size and time of the file that dec reads
 	mtime   time.Time
@@ -135,19 +139,24 @@ type packedFile struct {
 
 // faultReader notes the error of the file under a decoder, which is no damage.
 type faultReader struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	left int64 // bytes that there have to be
+	err  error
 }
 
 func (f *faultReader) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
+	f.left -= int64(n)
+	switch {
+	case err == io.EOF && f.left > 0:
+		f.err = errShortRead
+	case err != nil && err != io.EOF:
 		f.err = err
 	}
 	return n, err
 }
 
-func newPacked(f *os.File, fi os.FileInfo, c packing, at int64, limit int) *packedFile {
+func newPacked(f plain, fi os.FileInfo, c packing, at int64, limit int) *packedFile {
 	p := &packedFile{file: f, packing: c, frontMax: limit + 4*tailMax}
 	p.restart(fi.Size(), fi.ModTime(), max(0, at-tailMax))
 	return p
@@ -158,7 +167,7 @@ func (p *packedFile) restart(raw int64, mtime time.Time, at int64) {
 	p.raw, p.mtime, p.end, p.frontAt = raw, mtime, 0, at
 	p.head, p.front, p.back = p.head[:0], p.front[:0], p.back[:0]
 	p.release()
-	p.in = faultReader{r: io.NewSectionReader(p.file, 0, raw)}
+	p.in = faultReader{r: io.NewSectionReader(p.file, 0, raw), left: raw}
 	var err error
 	switch p.packing {
 	case gzipPacked:
@@ -180,10 +189,12 @@ func (p *packedFile) restart(raw int64, mtime time.Time, at int64) {
 // reason says what an error of the decoder means.
 func (p *packedFile) reason(err error) error {
 	switch {
-	case err == nil || err == io.EOF:
-		return err
+	case err == nil:
+		return nil
 	case p.in.err != nil:
 		return p.in.err
+	case err == io.EOF:
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errIncomplete
 	}

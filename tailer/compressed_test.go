@@ -60,16 +60,16 @@ func TestSniff(t *testing.T) {
 	for want, head := range map[packing]string{
 		notPacked: "2026-11-25 a log\n", gzipPacked: "\x1f\x8b\x08\x00", zstdPacked: "\x28\xb5\x2f\xfd\x00", bzip2Packed: "BZh91AY&SY",
 	} {
-		if c, err := sniff(strings.NewReader(head)); c != want || err != nil {
+		if c, err := sniff(strings.NewReader(head), int64(len(head))); c != want || err != nil {
 			t.Errorf("%q: %v, %v; want %v", head, c, err, want)
 		}
 	}
 	for _, head := range []string{"", "P", "BZh91 is a line", "PK is a line"} {
-		if c, err := sniff(strings.NewReader(head)); c != notPacked || err != nil {
+		if c, err := sniff(strings.NewReader(head), int64(len(head))); c != notPacked || err != nil {
 			t.Errorf("%q: %v, %v; want plain", head, c, err)
 		}
 	}
-	if _, err := sniff(strings.NewReader("\xfd7zXZ\x00\x00")); !errors.Is(err, errCannotUnpack) {
+	if _, err := sniff(strings.NewReader("\xfd7zXZ\x00\x00"), 0); !errors.Is(err, errCannotUnpack) {
 		t.Errorf("xz: %v", err)
 	}
 }

@@ -47,7 +47,12 @@ func (s Seal) fits(size int64, mtime time.Time) bool {
 }
 
 // plain is a file that is read as it lies on disk.
-type plain struct{ *os.File }
+type plain struct {
+	*os.File
+	disk io.ReaderAt // the file itself, unless Options.ReadThrough stands before it
+}
+
+func (p plain) ReadAt(b []byte, at int64) (int, error) { return p.disk.ReadAt(b, at) }
 
 func (p plain) look() (look, error) {
 	fi, err := p.Stat()
@@ -78,14 +83,20 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 // contentOf makes the content of a file that was opened and takes it over. It
 // will be read from at on; a line has at most limit bytes.
 func contentOf(f *os.File, fi os.FileInfo, at int64, limit int) (content, error) {
-	c, err := sniff(f)
+	return contentThrough(f, f, fi, at, limit)
+}
+
+// contentThrough is contentOf for a file that is read through disk.
+func contentThrough(f *os.File, disk io.ReaderAt, fi os.FileInfo, at int64, limit int) (content, error) {
+	p := plain{f, disk}
+	c, err := sniff(p, fi.Size())
 	switch {
 	case err != nil:
 		return nil, errors.Join(err, f.Close())
 	case c == notPacked:
-		return plain{f}, nil
+		return p, nil
 	}
-	return newPacked(f, fi, c, at, limit), nil
+	return newPacked(p, fi, c, at, limit), nil
 }
 
 // errMoved says that a file was renamed or removed since its folder was listed.

@@ -56,6 +56,7 @@ type file struct {
 	lastTurn   time.Time // of an open compressed file
 	fault      error     // why it cannot be read
 	retry      time.Duration
+	failures   int64
 	cuts       int64
 	invalid    int64
 

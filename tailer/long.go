@@ -48,6 +48,9 @@ func (r *reader) whole(ctx context.Context, s *source, g *gatherer, o *outcome) 
 		if len(data) < n {
 			b.Release()
 			s.restart() // shorter than it was: look again
+			if o.err == nil {
+				o.err = o.short
+			}
 			o.more = data != nil
 			return
 		}
@@ -67,7 +70,7 @@ func (r *reader) lookOn(s *source, g *gatherer, final bool, o *outcome) (v sight
 		if s.searched-g.e.seen <= int64(r.pool.size)/2 {
 			g.b = scratch
 			before := g.e.seen
-			v, eof, err := r.lookAt(s, g, scratch, final)
+			v, eof, err := r.lookAt(s, g, scratch, o.size, final)
 			if v == ended || eof || err != nil {
 				return v, 0, false, err
 			}
@@ -86,11 +89,14 @@ func (r *reader) lookOn(s *source, g *gatherer, final bool, o *outcome) (v sight
 
 // lookAt is lookOn for the lines that fit a block. eof says that there are no
 // more.
-func (r *reader) lookAt(s *source, g *gatherer, b *Block, final bool) (v sight, eof bool, err error) {
+func (r *reader) lookAt(s *source, g *gatherer, b *Block, size int64, final bool) (v sight, eof bool, err error) {
 	base := g.e.seen
 	n, err := s.f.ReadAt(b.mem[:cap(b.mem)], base)
 	if eof = errors.Is(err, io.EOF); err != nil && !eof {
 		return unended, false, err
+	}
+	if eof && base+int64(n) < size {
+		return unended, false, errShortRead
 	}
 	data := b.mem[:n]
 	for at := 0; ; at = int(g.e.seen - base) {
@@ -143,10 +149,7 @@ func (r *reader) lookAhead(s *source, g *gatherer, final bool, o *outcome) (v si
 	defer b.Release()
 	k, err := s.f.ReadAt(b.mem[:n], g.e.seen)
 	if int64(k) < n {
-		if errors.Is(err, io.EOF) { // shorter than it was: the next turn will tell
-			return unended, 0, false, nil
-		}
-		return unended, 0, false, err
+		return unended, 0, false, shortRead(err)
 	}
 	line, flags := b.mem[:n], Flags(0)
 	switch {
@@ -210,7 +213,10 @@ func (r *reader) longLine(ctx context.Context, s *source, g *gatherer, end int64
 	room := int(min(end-s.off, int64(g.room())))
 	b := r.pool.get(len(s.tail) + room)
 	data, _ := r.fillUpTo(s, b, len(s.tail)+room, o)
-	if data == nil {
+	if len(data) < room && o.err == nil {
+		o.err = o.short
+	}
+	if data == nil || o.err != nil {
 		b.Release()
 		return
 	}
@@ -270,8 +276,11 @@ func (r *reader) search(s *source, g *gatherer, size int64) (end int64, found bo
 		if _, i := g.dec.newline(data, at); i > 0 {
 			return at + int64(i), true, nil
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
 			return 0, false, err
+		case err != nil && at+int64(n) < size:
+			return 0, false, errShortRead
 		}
 		if i := g.dec.firstNUL(data, at); i >= 0 && nul < 0 {
 			nul = at + int64(i)

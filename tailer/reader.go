@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type outcome struct {
 	carried bool  // what the file before lent was handed over
 	refused bool  // what the file before lent does not go on here
 	placed  bool  // fromEnd was carried out
+	short   error // why a read gave less than the file has
 }
 
 // reader turns bytes of sources into blocks. It starts no goroutine; several
@@ -45,6 +47,8 @@ type outcome struct {
 type reader struct {
 	pool   *blockPool
 	handle Handler
+	// through is Options.ReadThrough.
+	through func(*os.File) io.ReaderAt
 }
 
 // turn reads at most one block of s and hands it over. final says that the
@@ -64,7 +68,7 @@ func (r *reader) attempt(ctx context.Context, s *source, final bool) (o outcome)
 	now := time.Now()
 	opened := s.f == nil
 	if opened {
-		if o.verdict, o.err = s.open(); o.err != nil || o.verdict != same {
+		if o.verdict, o.err = s.open(r.through); o.err != nil || o.verdict != same {
 			return o
 		}
 		if _, packed := s.f.(*packedFile); packed {
@@ -174,6 +178,7 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 	end := s.off + int64(len(data))
 	if done == s.off {
 		b.Release()
+		o.err = o.short // else the next turn comes to the same
 	} else if !r.hand(ctx, s, b, done, o) {
 		return
 	}
@@ -229,6 +234,9 @@ func (r *reader) recognise(s *source, size int64, final bool) (bool, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
 		}
+		if n < len(b) {
+			return false, errShortRead
+		}
 		if c = recognise(b[:n], final); c == nil {
 			return false, nil
 		}
@@ -274,21 +282,32 @@ func (r *reader) fillUpTo(s *source, b *Block, most int, o *outcome) (data []byt
 	n, err := s.f.ReadAt(b.mem[:most], b.base)
 	b.mem = b.mem[:n]
 	if n < before || !bytes.Equal(b.mem[:before], s.tail) {
-		if err == nil || errors.Is(err, io.EOF) {
-			o.verdict = replaced
-		} else {
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
 			o.err = err
+		case n < before:
+			o.verdict, o.err = s.tooShort()
+		default:
+			o.verdict = replaced
 		}
 		return nil, false
 	}
-	if err != nil && !errors.Is(err, io.EOF) && n == before {
-		o.err = err
-		return nil, false
+	if eof = errors.Is(err, io.EOF) && b.base+int64(n) >= o.size; !eof && err != nil {
+		o.short = shortRead(err)
 	}
 	if n == before {
-		return nil, true // shorter than its size said: look again later
+		o.err = o.short
+		return nil, eof
 	}
-	return b.mem[before:], errors.Is(err, io.EOF)
+	return b.mem[before:], eof
+}
+
+// shortRead returns why a read gave less than was asked for and has to be there.
+func shortRead(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errShortRead
+	}
+	return err
 }
 
 // hand completes the block up to end, hands it over and moves the source on.
@@ -297,7 +316,7 @@ func (r *reader) hand(ctx context.Context, s *source, b *Block, end int64, o *ou
 	if b.base+int64(len(before)) < end { // the end of a line that was streamed past
 		before = make([]byte, min(tailMax, end))
 		if n, err := s.f.ReadAt(before, end-int64(len(before))); n < len(before) {
-			o.err = err
+			o.err = shortRead(err)
 			b.Release()
 			return false
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 )
 
@@ -53,7 +54,7 @@ type source struct {
 var errNotRegular = errors.New("not a regular file")
 
 // open opens the source at its path and makes sure that it is that file.
-func (s *source) open() (verdict, error) {
+func (s *source) open(through func(*os.File) io.ReaderAt) (verdict, error) {
 	f, fi, err := openRegular(s.path)
 	if err != nil {
 		return same, err
@@ -61,7 +62,11 @@ func (s *source) open() (verdict, error) {
 	if keyOf(f, fi) != s.key {
 		return swapped, f.Close()
 	}
-	c, err := contentOf(f, fi, s.off, s.limit)
+	var disk io.ReaderAt = f
+	if through != nil {
+		disk = through(f)
+	}
+	c, err := contentThrough(f, disk, fi, s.off, s.limit)
 	if err != nil {
 		return same, fmt.Errorf("%s: %w", s.path, err)
 	}
@@ -78,7 +83,7 @@ func (s *source) look() (look, error) {
 		return l, err
 	}
 	s.sniffed = l.size
-	c, err := sniff(p)
+	c, err := sniff(p, l.size)
 	if err != nil || c == notPacked {
 		return l, err
 	}
@@ -86,7 +91,7 @@ func (s *source) look() (look, error) {
 	if err != nil {
 		return l, err
 	}
-	s.f = newPacked(p.File, fi, c, s.off, s.limit)
+	s.f = newPacked(p, fi, c, s.off, s.limit)
 	return s.f.look()
 }
 
@@ -141,10 +146,12 @@ func (s *source) close() error {
 func (s *source) prove(now time.Time) (verdict, error) {
 	if s.head.Len > 0 {
 		m, err := markAt(s.f, 0, s.head.Len)
-		if err != nil {
+		switch {
+		case err != nil:
 			return same, err
-		}
-		if m != s.head {
+		case m.Len == 0:
+			return s.tooShort()
+		case m != s.head:
 			return replaced, nil
 		}
 	}
@@ -164,7 +171,7 @@ func (s *source) proveTail() (verdict, error) {
 	b := make([]byte, n)
 	if k, err := s.f.ReadAt(b, s.off-int64(n)); k < n {
 		if err == io.EOF {
-			return replaced, nil
+			return s.tooShort()
 		}
 		return same, err
 	}
@@ -182,6 +189,22 @@ func (s *source) proveTail() (verdict, error) {
 		s.tail = b
 	}
 	return same, nil
+}
+
+// errShortRead says that a file ended before its size said so.
+var errShortRead = errors.New("the disk gave fewer bytes than the file has")
+
+// tooShort says why a file ended before the source's offset: it was truncated,
+// or the disk gave less than there is.
+func (s *source) tooShort() (verdict, error) {
+	l, err := s.f.look()
+	switch {
+	case err != nil:
+		return same, err
+	case l.broken == nil && l.size >= s.off && !l.packed:
+		return same, errShortRead
+	}
+	return replaced, nil
 }
 
 // markAt reads the fingerprint of n bytes at offset. It is the zero Mark where

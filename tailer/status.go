@@ -98,6 +98,7 @@ type Status struct {
 	LastRead time.Time // when bytes were last read
 	CutLines int64     // lines cut to the limit
 	Encoding string    // what it is encoded in, "" as long as that is not known
+	Failed   int64     // how often reading it failed
 	Invalid  int64     // how often bytes were no text in that encoding, and became U+FFFD; not counted in UTF-8
 	Rotated  bool      // its name is another's now, or nobody's
 	Here     bool      // it is known where it lies
@@ -150,7 +151,7 @@ func (t *Tailer) post(f *file) {
 	s := Status{
 		ID: f.src.id, Input: &f.src.in.Input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
-		Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Packed: f.packed, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
+		Failed: f.failures, Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Packed: f.packed, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
 	}
 	if d := f.src.gathering.decoder; d != nil {
 		s.Encoding = d.name

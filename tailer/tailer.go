@@ -3,7 +3,9 @@ package tailer
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -97,6 +99,9 @@ type Options struct {
 	// PinDir is a folder in which a missing file is looked for by its id as
 	// name, beside its own folder; no pattern finds anything in it. "": none.
 	PinDir string
+	// ReadThrough, if set, returns what a log file is read through: tests have
+	// reads fail. nil reads the file itself.
+	ReadThrough func(*os.File) io.ReaderAt
 	// Admit is asked before each turn whether the stream may be read on; nil
 	// means always. It must not block.
 	Admit func(stream uint64) bool
@@ -278,7 +283,7 @@ func New(o Options) (*Tailer, error) {
 // over are the receiver's.
 func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h}
+	t.reader = &reader{pool: newBlockPool(t.o.BlockBytes), handle: h, through: t.o.ReadThrough}
 	t.waker = newWaker(t.o.NoEvents || t.o.Once, t.log)
 	var wg sync.WaitGroup
 	for range t.o.Workers {

@@ -338,6 +338,7 @@ func later(a, b time.Time) time.Time {
 
 // failed parks a file that cannot be read; it is tried again, ever less often.
 func (t *Tailer) failed(f *file, err error, now time.Time) {
+	f.failures++
 	f.retry = min(max(2*f.retry, t.o.RescanInterval), retryMax)
 	f.nextLook = now.Add(f.retry)
 	t.watched[f] = true
@@ -346,7 +347,7 @@ func (t *Tailer) failed(f *file, err error, now time.Time) {
 		t.tell(Unreadable, f, 0, err)
 	}
 	f.fault = err
-	if f.packed {
+	if _, packed := f.src.f.(*packedFile); packed {
 		t.shut(f) // a decoder does not go on after an error
 	}
 	switch {

@@ -53,6 +53,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -86,6 +87,8 @@ type Options struct {
 	Reloading func(begins bool)
 	// Listening, if set, is told the address of the admin server.
 	Listening func(net.Addr)
+
+	readThrough func(*os.File) io.ReaderAt // tailer.Options.ReadThrough
 }
 
 // Agent is one run of the agent.
@@ -261,7 +264,7 @@ func (a *Agent) build() error {
 	a.pins = newPinner(a.config().StateDir, a.config().Pins.Quota, a.ledger, a.log)
 	a.pins.asked.Store(anyPinned(rs))
 	a.pins.sayUnasked(to.Inputs)
-	to.Once, to.Resume, to.Admit, to.OnEvent = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent
+	to.Once, to.Resume, to.Admit, to.OnEvent, to.ReadThrough = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent, a.o.readThrough
 	if a.tailer, err = tailer.New(to); err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}

@@ -54,6 +54,7 @@ type FileState struct {
 	Deleted      bool      `json:"deleted,omitempty"`
 	Pinned       bool      `json:"pinned,omitempty"`
 	CutLines     int64     `json:"cut_lines,omitempty"`
+	ReadErrors   int64     `json:"read_errors,omitempty"`   // how often reading it failed since the start; it is tried again
 	Format       string    `json:"format"`                  // as configured, or as auto has chosen
 	FormatReason string    `json:"format_reason,omitempty"` // why auto has chosen it; nothing is chosen before the first entry
 	Encoding     string    `json:"encoding,omitempty"`      // as recognised, or as configured
@@ -167,7 +168,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) fileState(f tailer.Status, p progress) FileState {
 	s := FileState{
 		ID: f.ID.String(), Input: f.Input.Name, Path: f.Path, Origin: f.Origin, State: f.State, Reason: f.Reason,
-		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, Pinned: a.pins.has(f.ID), CutLines: f.CutLines,
+		Size: f.Size, Read: f.Read, Acknowledged: p.offset, Open: f.Open, Deleted: f.Deleted, Pinned: a.pins.has(f.ID), CutLines: f.CutLines, ReadErrors: f.Failed,
 		Encoding: f.Encoding, InvalidBytes: f.Invalid,
 		LastRead: f.LastRead, LastAck: p.lastAck,
 	}

@@ -357,6 +357,9 @@ func (q *question) liveFile(w *Why, f *FileState) {
 	if f.Pinned {
 		say("A pin keeps it until it is acknowledged, should it be removed.")
 	}
+	if f.ReadErrors > 0 {
+		say("Reading it has failed %d times since the start; nothing is left out for that.", f.ReadErrors)
+	}
 	if f.CutLines > 0 {
 		say("%d of its lines were longer than max_line_bytes, and cut.", f.CutLines)
 	}

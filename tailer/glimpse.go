@@ -28,7 +28,7 @@ func (f *file) unglimpsed() bool {
 // of its beginning into that.
 func (r *reader) glimpse(s *source) (o outcome) {
 	if s.f == nil {
-		if o.verdict, o.err = s.open(); o.err != nil || o.verdict != same {
+		if o.verdict, o.err = s.open(r.through); o.err != nil || o.verdict != same {
 			return o
 		}
 		s.restart()

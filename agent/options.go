@@ -49,7 +49,14 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 		Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topic, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression,
 		Linger: c.Kafka.Linger, MemoryLimit: c.MemoryLimit, TLS: conn.TLS, SASL: conn.SASL,
 		DeadLetterPath: filepath.Join(c.StateDir, deadLetterName), DeadLetterMaxBytes: c.Kafka.DeadLetter.MaxFileBytes,
-		DeadLetterTopic: c.Kafka.DeadLetter.Topic, Partitioner: c.Kafka.Partitioner, Log: log,
+		DeadLetterTopic: c.Kafka.DeadLetter.Topic, DeadLettersInARow: c.Kafka.DeadLetter.MaxInARow, Partitioner: c.Kafka.Partitioner,
+		Network: network(c), Watchdog: c.Kafka.Watchdog, Log: log,
+	}
+	if o.Watchdog == 0 {
+		o.Watchdog = -1 // the shipper takes zero for its default
+	}
+	if o.DeadLettersInARow == 0 {
+		o.DeadLettersInARow = -1
 	}
 	if isTemplate(o.Topic) {
 		o.Topic = "" // each record names its own
@@ -71,6 +78,11 @@ func producerOptions(c *config.Config, log *slog.Logger) (shipper.Options, error
 		o.Linger = -1 // the shipper takes zero for its default
 	}
 	return o, nil
+}
+
+// network says how patient connections are.
+func network(c *config.Config) shipper.Network {
+	return shipper.Network{Rack: c.Kafka.Rack, DialTimeout: c.Kafka.DialTimeout, RequestTimeout: c.Kafka.RequestTimeout}
 }
 
 // routes returns what happens to the entries of each input; templates of topics

@@ -183,7 +183,7 @@ func (a *Agent) readBack(ctx context.Context, f *finder) (shipper.Offsets, error
 		return nil, err
 	}
 	o := shipper.ReadBackOptions{
-		Brokers: a.config().Kafka.Brokers, ClientID: a.config().Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Limit: a.config().ReadbackTimeout, Log: a.log,
+		Brokers: a.config().Kafka.Brokers, ClientID: a.config().Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Network: network(a.config()), Limit: a.config().ReadbackTimeout, Log: a.log,
 		Waiting: func(why string) {
 			a.waiting.Store(nil)
 			if why != "" {

@@ -100,6 +100,7 @@ type KafkaState struct {
 	DeadLettersDue     int64       `json:"dead_letters_due"`
 	DeadLettersWritten int64       `json:"dead_letters_written"`
 	LastErrors         []LastError `json:"last_errors"`
+	Rebuilt            int64       `json:"clients_rebuilt"` // by the watchdog, since the start
 }
 
 // BrokerState is how one broker stands.
@@ -186,7 +187,7 @@ func (a *Agent) kafkaState() KafkaState {
 	k := KafkaState{
 		Topic: a.config().Kafka.Topic, Topics: append([]string{}, a.names.list()...), TopicsMax: a.config().Kafka.MaxTopics, Homeless: a.names.beyond.Load(),
 		Brokers: []BrokerState{}, InFlightBytes: h.InFlightBytes, InFlightRecords: h.InFlightRecords, MemoryLimit: h.Budget,
-		OldestUnacked: h.Oldest, LastAck: h.LastAck, LastErrors: []LastError{},
+		Rebuilt: h.Rebuilt, OldestUnacked: h.Oldest, LastAck: h.LastAck, LastErrors: []LastError{},
 		DeadLetters: h.DeadLetters.Count, DeadLetterBytes: h.DeadLetters.Bytes, DeadLettersDue: h.DeadLetters.Due, DeadLettersWritten: h.DeadLetters.Written,
 	}
 	for _, b := range h.Brokers {

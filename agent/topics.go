@@ -218,7 +218,7 @@ func Topics(ctx context.Context, c *config.Config, log *slog.Logger) (topics []s
 	if err != nil {
 		return nil, false, err
 	}
-	there, err := shipper.TopicNames(ctx, shipper.ScanOptions{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Log: log})
+	there, err := shipper.TopicNames(ctx, shipper.ScanOptions{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Network: network(c), Log: log})
 	if err != nil {
 		return nil, false, err
 	}

@@ -118,7 +118,7 @@ func (v *verifier) listen(ctx context.Context) error {
 		}
 	}
 	v.scan = shipper.ScanOptions{
-		Brokers: v.c.Kafka.Brokers, ClientID: v.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL,
+		Brokers: v.c.Kafka.Brokers, ClientID: v.c.Kafka.ClientID, TLS: conn.TLS, SASL: conn.SASL, Network: network(v.c),
 		Topics: topics, Since: v.o.Since, From: v.o.From, Progress: v.o.Progress, Log: v.o.Log,
 	}
 	ctx, stop := context.WithCancelCause(ctx)

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,9 @@ const (
 	// requestOverhead is added to a request's own time limit; a broker that
 	// accepted a connection and then hangs is given up after the sum.
 	requestOverhead = 5 * time.Second
-	dialTimeout     = 5 * time.Second
+	// dialTimeout and requestTimeout stand in for zero fields of Network.
+	dialTimeout    = 5 * time.Second
+	requestTimeout = 10 * time.Second
 
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 10 * time.Second
@@ -34,23 +37,56 @@ type connection struct {
 	log      *slog.Logger
 }
 
-func (c connection) opts() ([]kgo.Opt, error) {
+// Network says how patient connections are, and where this host is. The zero value
+// is a usual one.
+type Network struct {
+	// Rack is where this host is, as broker.rack says it of brokers: what is read
+	// back or verified comes from a replica there. Records go to leaders anyway.
+	Rack string
+	// DialTimeout is for making a connection; 0 is 5 s.
+	DialTimeout time.Duration
+	// RequestTimeout is what a broker has to store records; after half as much
+	// more, at least a second, the connection is given up; 0 is 10 s.
+	RequestTimeout time.Duration
+}
+
+func (n Network) opts() []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.DialTimeout(cmp.Or(n.DialTimeout, dialTimeout)),
+		kgo.ProduceRequestTimeout(cmp.Or(n.RequestTimeout, requestTimeout)),
+		kgo.RequestTimeoutOverhead(n.overhead()),
+	}
+	if n.Rack != "" {
+		opts = append(opts, kgo.Rack(n.Rack))
+	}
+	return opts
+}
+
+func (n Network) overhead() time.Duration {
+	if n.RequestTimeout == 0 {
+		return requestOverhead
+	}
+	return max(n.RequestTimeout/2, time.Second)
+}
+
+func (c connection) opts() ([]kgo.Opt, error) { return c.optsOn(Network{}) }
+
+func (c connection) optsOn(n Network) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.brokers...),
 		kgo.ClientID(c.clientID),
 		kgo.WithLogger(clientLog{c.log}),
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(metadataMaxAge),
-		kgo.RequestTimeoutOverhead(requestOverhead),
-		kgo.DialTimeout(dialTimeout),
 		kgo.RetryBackoffFn(backoff),
 		// An end of file on the first read is mostly a broker that starts or
 		// stops, or a wrong port. None of these may fail records.
 		kgo.AlwaysRetryEOF(),
 		kgo.DisableClientMetrics(),
 	}
+	opts = append(opts, n.opts()...)
 	if c.tls != nil {
-		opts = append(opts, kgo.Dialer(c.tls.dialer(dialTimeout)))
+		opts = append(opts, kgo.Dialer(c.tls.dialer(cmp.Or(n.DialTimeout, dialTimeout))))
 	}
 	if c.sasl != nil {
 		m, err := c.sasl.mechanism()
@@ -65,7 +101,7 @@ func (c connection) opts() ([]kgo.Opt, error) {
 // producerOpts are those of every client that a Producer makes. batchMax
 // tells the largest batch for a topic, before compression.
 func producerOpts(o Options, batchMax func(topic string) int32) ([]kgo.Opt, error) {
-	opts, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.opts()
+	opts, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.optsOn(o.Network)
 	if err != nil {
 		return nil, err
 	}

@@ -95,6 +95,15 @@
 // So no letter is missing at any step, and one is sent again only after a crash.
 // What Kafka refuses again was never taken out: it is there once.
 //
+// What else a topic refuses one by one, with nothing accepted in between, is hardly
+// the records' fault either: see brake.
+//
+// # A client that is stuck
+//
+// The watch replaces a client to which no broker has answered for long, see
+// rescue. Closing it fails its records, and the lanes do what they do after any
+// failure.
+//
 // # Which goroutines there are
 //
 // The watch, which asks Kafka why when nothing arrives and counts the dead

@@ -28,6 +28,17 @@ var errUnsent = errors.New("not sent: a record before it failed")
 // compacted, or may be: then the topic would refuse every record of ours.
 var errWantsKey = errors.New("record without a key")
 
+// brakeError marks a record that Kafka refuses as it has the n before it.
+type brakeError struct {
+	n   int
+	err error
+}
+
+func (e *brakeError) Error() string {
+	return fmt.Sprintf("the last %d were refused as well: %v", e.n, e.err)
+}
+func (e *brakeError) Unwrap() error { return e.err }
+
 // refusal marks a record that the caller does not want to be sent.
 type refusal struct{ why error }
 
@@ -56,6 +67,9 @@ func classify(err error) class {
 	case errors.Is(err, kgo.ErrClientClosed):
 		return stop
 	case errors.Is(err, errWantsKey):
+		return retry
+	}
+	if _, ok := errors.AsType[*brakeError](err); ok {
 		return retry
 	}
 	if _, ok := errors.AsType[*refusal](err); ok {
@@ -141,6 +155,13 @@ func describe(topic string, err error) string {
 	}
 	if full, ok := errors.AsType[*letterError](err); ok {
 		return full.Error()
+	}
+	if braked, ok := errors.AsType[*brakeError](err); ok {
+		return fmt.Sprintf("topic %q has refused the last %d records one by one and taken none between, so the fault is hardly theirs: no more become dead letters, "+
+			"its lines wait (%v); put the topic right, or set kafka.dead_letter.max_in_a_row to 0", topic, braked.n, braked.err)
+	}
+	if errors.Is(err, kgo.ErrClientClosed) {
+		return fmt.Sprintf("topic %q: nothing was acknowledged for long, so a new connection is made", topic)
 	}
 	if errors.Is(err, errWantsKey) {
 		return fmt.Sprintf("topic %q refuses records without a key (%v): it is compacted, or we may not read whether it is (DESCRIBE_CONFIGS); "+

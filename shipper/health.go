@@ -25,6 +25,8 @@ type Health struct {
 	// Problems are what keeps records from arriving, and what to do about it.
 	// Empty means healthy.
 	Problems []string
+	// Rebuilt is how often the watchdog has made a new client.
+	Rebuilt int64
 	// DeadLetters are in the dead letter file.
 	DeadLetters LetterStats
 	// LastErrors are the latest problems, over or not, the newest last.
@@ -43,6 +45,7 @@ func (p *Producer) Health() Health {
 	h := Health{Budget: p.opts.MemoryLimit, Brokers: p.brokers.list()}
 	h.Problems, h.LastErrors = p.faults.list()
 	h.DeadLetters = p.letters.state()
+	h.Rebuilt = p.rescues.total.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.InFlightBytes, h.InFlightRecords, h.LastAck = p.charged, p.records, p.lastAck

@@ -119,6 +119,9 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 			err = cause(rest[:n])
 		}
 		tried := len(unsettled(rest[:n]))
+		if tried < n {
+			p.brake.accepted(l.topic)
+		}
 		switch {
 		case tried == 0:
 			suspects = max(suspects-n, 0)
@@ -131,12 +134,18 @@ func (p *Producer) isolate(l *lane, records []*Record) {
 		case classify(err) == isolate && p.wantsKey(l.topic, rest[0], err):
 			rest[0].err = fmt.Errorf("%w: %w", errWantsKey, err)
 			return
+		case classify(err) == isolate && rest[0].Refuse == nil && p.brake.holds(l.topic):
+			rest[0].err = &brakeError{p.opts.DeadLettersInARow, err}
+			return
 		case classify(err) == isolate && p.cut(l.topic, rest[0], err):
 			suspects = 1 // it is tried again, alone
 		case classify(err) == isolate:
 			// Meanwhile the turn is another lane's: a dead letter file without
 			// room holds up only who needs it.
 			p.solo.release()
+			if rest[0].Refuse == nil {
+				p.brake.refused(l.topic)
+			}
 			inTurn = p.bury(l, rest[0], err) && p.solo.acquire(p.ctx) == nil
 			if !inTurn {
 				return

@@ -139,6 +139,7 @@ func (p *Producer) landed(s *span) {
 		l.queue = append(l.queue, s)
 	} else {
 		finished = p.settleLocked(s, time.Now())
+		p.brake.accepted(l.topic)
 	}
 	if l.inFlight == 0 {
 		if l.failing {
@@ -165,7 +166,7 @@ func (p *Producer) recover(l *lane) {
 		err := cause(records)
 		switch {
 		case err == nil: // only kept back: there is nothing to wait for
-		case classify(err) == stop:
+		case classify(err) == stop && p.ctx.Err() != nil: // else the watchdog has closed our client
 			return
 		case classify(err) == isolate:
 			p.isolate(l, records)
@@ -190,6 +191,9 @@ func (p *Producer) recover(l *lane) {
 			records = p.firstGroup(l, records)
 		}
 		send(s.client, l.seq.holding(), records)
+		if len(unsettled(records)) < len(records) {
+			p.brake.accepted(l.topic)
+		}
 		if cause(records) == nil {
 			failures = 0
 		}

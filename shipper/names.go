@@ -20,7 +20,7 @@ func TopicNames(ctx context.Context, o ScanOptions) ([]string, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &scanner{o: o, brokers: brokers{log: o.Log}}
-	base, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.opts()
+	base, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.optsOn(o.Network)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,9 @@ const (
 	DefaultCompression = "lz4"
 	DefaultLinger      = 10 * time.Millisecond
 	DefaultMemoryLimit = 64 << 20
+
+	DefaultWatchdog          = 5 * time.Minute
+	DefaultDeadLettersInARow = 100
 )
 
 // maxBatchBytes bounds a Kafka batch before compression. It stays below the
@@ -30,6 +33,15 @@ type Options struct {
 	Brokers []string
 	// Topic is for records that name none. It may be empty if all name one.
 	Topic string
+	Network
+	// Watchdog is after how long without any answer to what is sent, though brokers
+	// answer, a new client sends it again; 0 is DefaultWatchdog, less is never.
+	Watchdog time.Duration
+	// DeadLettersInARow is how many records of a topic become dead letters by
+	// Kafka's refusal with none accepted in between; what it refuses then waits,
+	// since the fault is hardly theirs. 0 is DefaultDeadLettersInARow, less is no
+	// bound. With Refused there is none.
+	DeadLettersInARow int
 	// Partitioner is one of Partitioners; "" is PartitionerMurmur2.
 	Partitioner string
 	// CreateTopics, if not nil, says how topics are created that are missing when
@@ -112,6 +124,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MemoryLimit == 0 {
 		o.MemoryLimit = DefaultMemoryLimit
+	}
+	if o.Watchdog == 0 {
+		o.Watchdog = DefaultWatchdog
+	}
+	if o.DeadLettersInARow == 0 {
+		o.DeadLettersInARow = DefaultDeadLettersInARow
 	}
 	if o.Partitioner == "" {
 		o.Partitioner = PartitionerMurmur2

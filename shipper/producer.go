@@ -26,6 +26,8 @@ type Producer struct {
 	faults      faults
 	solo        solo
 	missing     missing
+	brake       brake
+	rescues     rescues // owned by the watch
 
 	ctx    context.Context // ends what waits: back-offs, probes
 	cancel context.CancelFunc
@@ -85,9 +87,13 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		faults:   faults{log: o.Log},
 		solo:     solo{turn: make(chan struct{}, 1)},
 		missing:  newMissing(),
+		brake:    brake{max: int64(o.DeadLettersInARow)},
 		streams:  make(map[uint64]*stream),
 		sessions: make(map[*session]struct{}),
 		drained:  make(chan struct{}),
+	}
+	if o.Refused != nil {
+		p.brake.max = 0
 	}
 	p.quiet = sync.NewCond(&p.mu)
 	if p.current, err = p.newSession(); err != nil {

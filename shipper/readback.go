@@ -21,6 +21,7 @@ type ReadBackOptions struct {
 	// TLS and SASL as in Options.
 	TLS  *TLS
 	SASL *SASL
+	Network
 	// Topics to read, and from where.
 	Topics []ReadBackTopic
 	// Limit bounds the reading, from when a broker answers.
@@ -127,7 +128,7 @@ func (r *readBack) run(ctx context.Context) error {
 	if len(r.opts.Brokers) == 0 {
 		return errors.New("no broker named: give at least one host:port")
 	}
-	base, err := connection{r.opts.Brokers, r.opts.ClientID, r.opts.TLS, r.opts.SASL, r.opts.Log}.opts()
+	base, err := connection{r.opts.Brokers, r.opts.ClientID, r.opts.TLS, r.opts.SASL, r.opts.Log}.optsOn(r.opts.Network)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,11 @@ package shipper
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // session is one kgo client and who uses it. A client that can never send
@@ -15,6 +17,8 @@ type session struct {
 	client *kgo.Client
 	born   time.Time
 	lanes  int // that may have records in the client; guarded by Producer.mu
+
+	answered atomic.Int64 // when a broker last answered to records, in ns since 1970
 
 	mu    sync.Mutex
 	sizes map[string]int32 // the largest batch, per topic; never changed
@@ -39,8 +43,15 @@ func (p *Producer) newSession() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client, err = newClient(opts, &p.brokers)
+	s.client, err = newClient(opts, &p.brokers, s)
 	return s, err
+}
+
+// OnBrokerE2E implements kgo.HookBrokerE2E. An answer that refuses is one, too.
+func (s *session) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == int16(kmsg.Produce) && e2e.Err() == nil {
+		s.answered.Store(time.Now().UnixNano())
+	}
 }
 
 // batchSizes returns the largest batch per topic that the client was told of.

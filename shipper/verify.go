@@ -24,6 +24,7 @@ type ScanOptions struct {
 	// TLS and SASL as in Options.
 	TLS  *TLS
 	SASL *SASL
+	Network
 	// Topics to read; at least one. Each has to exist.
 	Topics []string
 	// Since, if not zero, leaves out the records before that time.
@@ -116,7 +117,7 @@ type scanPart struct {
 }
 
 func (s *scanner) run(ctx context.Context) ([]Scanned, error) {
-	base, err := connection{s.o.Brokers, s.o.ClientID, s.o.TLS, s.o.SASL, s.o.Log}.opts()
+	base, err := connection{s.o.Brokers, s.o.ClientID, s.o.TLS, s.o.SASL, s.o.Log}.optsOn(s.o.Network)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func (p *Producer) watch() {
 		}
 		p.forgetIdle(time.Now())
 		p.checkSizes()
+		p.rescue(time.Now())
 		letters := p.countLetters()
 		v := p.look(time.Now())
 		found := make(map[string]string)

@@ -71,17 +71,22 @@ type Kafka struct {
 	FallbackTopic string        // for what would lead to one more; "": a dead letter
 	CreateTopics  *CreateTopics // nil: missing topics are waited for
 	ClientID      string
-	Compression   string // none, gzip, snappy, lz4, zstd
-	Delivery      string // at-least-once
-	Key           string // none, file, host, application, or a template that is not yet checked
-	KeyAt         Place
-	Partitioner   string // murmur2, sticky
-	Timestamp     string // of a record: now (when it is sent), event (when its entry says that it happened)
-	Linger        time.Duration
-	TLS           *TLS   // nil: plaintext
-	SASL          *SASL  // nil: none
-	TooLarge      string // for what a topic does not take for its size: dead_letter, cut
-	DeadLetter    DeadLetter
+	// Rack is where this host is, as the brokers have it.
+	Rack           string
+	DialTimeout    time.Duration
+	RequestTimeout time.Duration // that a broker has to store records
+	Watchdog       time.Duration // how long no broker may answer to records, though brokers answer; 0: for ever
+	Compression    string        // none, gzip, snappy, lz4, zstd
+	Delivery       string        // at-least-once
+	Key            string        // none, file, host, application, or a template that is not yet checked
+	KeyAt          Place
+	Partitioner    string // murmur2, sticky
+	Timestamp      string // of a record: now (when it is sent), event (when its entry says that it happened)
+	Linger         time.Duration
+	TLS            *TLS   // nil: plaintext
+	SASL           *SASL  // nil: none
+	TooLarge       string // for what a topic does not take for its size: dead_letter, cut
+	DeadLetter     DeadLetter
 }
 
 // CreateTopics says how missing topics are created; 0 stands for the brokers'
@@ -96,6 +101,7 @@ type CreateTopics struct {
 type DeadLetter struct {
 	Topic        string // gets a copy of each; "": none
 	MaxFileBytes int64  // at this size of the file, records wait
+	MaxInARow    int    // records of a topic with none accepted in between, then the rest waits; 0: no bound
 }
 
 // Pins says how rotated files are kept for inputs with pin.
@@ -138,7 +144,8 @@ func Default() Config {
 		Kafka: Kafka{
 			Topic: "applications.central_logging", MaxTopics: 100, Partitioner: "murmur2", ClientID: "shiplog", Compression: "lz4",
 			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
-			TooLarge: "dead_letter", DeadLetter: DeadLetter{MaxFileBytes: 1 << 30},
+			TooLarge: "dead_letter", DeadLetter: DeadLetter{MaxFileBytes: 1 << 30, MaxInARow: 100},
+			DialTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, Watchdog: 5 * time.Minute,
 		},
 		StateDir:           defaultStateDir(),
 		MemoryLimit:        64 << 20,

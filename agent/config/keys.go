@@ -98,6 +98,10 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 			})
 		}},
 		{"client_id", d.text(&k.ClientID)},
+		{"rack", d.text(&k.Rack)},
+		{"dial_timeout", d.duration(&k.DialTimeout, 100*time.Millisecond, 5*time.Minute)},
+		{"request_timeout", d.duration(&k.RequestTimeout, 100*time.Millisecond, 10*time.Minute)},
+		{"watchdog", d.duration(&k.Watchdog, 0, 24*time.Hour)},
 		{"compression", d.choice(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
 		{"delivery", d.later(&k.Delivery, []string{"at-least-once"}, "exactly-once")},
 		{"key", d.recordKey(&k.Key, &k.KeyAt)},
@@ -111,6 +115,7 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 			d.mapping(n, path, []key{
 				{"topic", d.topic(&k.DeadLetter.Topic)},
 				{"max_file_bytes", d.size(&k.DeadLetter.MaxFileBytes, 64<<10, math.MaxInt64)},
+				{"max_in_a_row", d.number(&k.DeadLetter.MaxInARow, 0, math.MaxInt32)},
 			})
 		}},
 	})

@@ -187,6 +187,9 @@ func (d *decoder) validate(c *Config) {
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
 	d.validateDeadLetter(c)
+	if k := &c.Kafka; d.kafka != nil && k.Watchdog > 0 && k.Watchdog < 2*k.RequestTimeout {
+		d.fail(valueOf(d.kafka, "watchdog"), "kafka.watchdog", "%s is less than twice request_timeout (%s): a slow broker would be taken for a dead connection", k.Watchdog, k.RequestTimeout)
+	}
 	nameless := c.Application == "" && !d.kafkaOnly && !d.failedAt("application")
 	names := map[string]place{}
 	for i := range c.Inputs {

@@ -121,7 +121,7 @@ func TestErrors(t *testing.T) {
 		"key":             {head + "  key: topic\n", []string{"kafka.key: \"topic\" is none of none, file, host, application"}},
 		"key no text":     {head + "  key: {{.application}}\n", []string{":6:8: kafka.key: a mapping where a text is needed; a template that begins with {{ has to stand in quotes"}},
 		"topics":          {head + "  max_topics: 0\n  fallback_topic: \"a b\"\n  create_topics: {partitions: 0}\n", []string{"kafka.max_topics: 0 is not between", "kafka.fallback_topic: \"a b\" is not a legal topic name", "kafka.create_topics.partitions: 0 is not between"}},
-		"watchdog":        {head + "  watchdog: 15s\n", []string{":6:13: kafka.watchdog: 15s is less than twice request_timeout (10s)"}},
+		"watchdog":        {head + "  watchdog: 15s\n", []string{":6:13: kafka.watchdog: 15s is less than 30s (30s, and twice request_timeout)"}},
 		"dial timeout":    {head + "  dial_timeout: 0s\n", []string{"kafka.dial_timeout: 0s is not between"}},
 		"in a row":        {head + "  dead_letter: {max_in_a_row: -1}\n", []string{"kafka.dead_letter.max_in_a_row: -1 is not between"}},
 		"fallback":        {head + "  fallback_topic: x\n  dead_letter: {topic: x}\n", []string{"is the fallback topic"}},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"gopkg.in/yaml.v3"
@@ -187,8 +188,9 @@ func (d *decoder) validate(c *Config) {
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
 	d.validateDeadLetter(c)
-	if k := &c.Kafka; d.kafka != nil && k.Watchdog > 0 && k.Watchdog < 2*k.RequestTimeout {
-		d.fail(valueOf(d.kafka, "watchdog"), "kafka.watchdog", "%s is less than twice request_timeout (%s): a slow broker would be taken for a dead connection", k.Watchdog, k.RequestTimeout)
+	// Between two attempts of a client lie at most ten seconds, beside their timeouts.
+	if k, least := &c.Kafka, max(30*time.Second, 2*c.Kafka.RequestTimeout); d.kafka != nil && k.Watchdog > 0 && k.Watchdog < least {
+		d.fail(valueOf(d.kafka, "watchdog"), "kafka.watchdog", "%s is less than %s (30s, and twice request_timeout): a slow broker would be taken for a dead connection", k.Watchdog, least)
 	}
 	nameless := c.Application == "" && !d.kafkaOnly && !d.failedAt("application")
 	names := map[string]place{}

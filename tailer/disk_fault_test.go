@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,11 +104,11 @@ func testDiskFault(t *testing.T, first, after string, good int64, fault error, p
 	size := int64(len(first) + len(after))
 	if pack == "" && good < size {
 		e := r.sawEvent(Unreadable)
-		for _, f := range r.tailer.Files() {
-			if f.ID == e.File.ID && (f.State != "unreadable" || f.Reason == "" || f.Failed == 0) {
-				t.Errorf("after %v it is %+v", e.Err, f)
-			}
-		}
+		r.wait("the status to say so", func() bool { // it follows the event
+			return slices.ContainsFunc(r.tailer.Files(), func(f Status) bool {
+				return f.ID == e.File.ID && f.State == "unreadable" && f.Reason != "" && f.Failed > 0
+			})
+		})
 		if fault != io.EOF && !strings.Contains(e.Err.Error(), fault.Error()) {
 			t.Errorf("reason %v, want %v", e.Err, fault)
 		}

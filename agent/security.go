@@ -31,10 +31,10 @@ func Connection(c *config.Config) (Security, error) {
 		o, k := &a.OAuth, &a.Kerberos
 		s.SASL = &shipper.SASL{
 			Mechanism: a.Mechanism, Username: a.Username,
-			Password: shipper.Secret{Value: string(a.Password), File: a.PasswordFile, Key: "kafka.sasl.password_file"},
+			Password: secret(a.Password, a.PasswordFile, "kafka.sasl.password"),
 			OAuth: shipper.OAuth{
 				TokenEndpoint: o.TokenEndpoint, ClientID: o.ClientID,
-				ClientSecret: shipper.Secret{Value: string(o.ClientSecret), File: o.ClientSecretFile, Key: "kafka.sasl.oauth.client_secret_file"},
+				ClientSecret: secret(o.ClientSecret, o.ClientSecretFile, "kafka.sasl.oauth.client_secret"),
 				Scope:        o.Scope, Audience: o.Audience, CAFile: o.CAFile, Extensions: o.Extensions,
 			},
 			Kerberos: shipper.Kerberos{KeytabFile: k.KeytabFile, Service: k.Service, Realm: k.Realm, ConfigFile: k.ConfigFile, NoFAST: !k.FAST},
@@ -44,6 +44,14 @@ func Connection(c *config.Config) (Security, error) {
 		}
 	}
 	return s, nil
+}
+
+// secret is one of two keys of the configuration, that of a file ends with _file.
+func secret(value config.Secret, file, key string) shipper.Secret {
+	if file != "" {
+		key += "_file"
+	}
+	return shipper.Secret{Value: string(value), File: file, Key: key}
 }
 
 // Warnings are legal but risky choices of a configuration: those that it shows

@@ -31,6 +31,8 @@ type ConsumeOptions struct {
 	// there instead.
 	FromEnd  bool
 	FromTime time.Time
+	// Skip, if not nil, tells which records are left out; they count as read.
+	Skip func(*kgo.Record) bool
 	// CommitEach has each record of a group be committed before the next is taken,
 	// else what was taken is committed once a second.
 	CommitEach bool
@@ -193,26 +195,30 @@ func (c *consumer) dial(ctx context.Context) error {
 // findEnds learns how far to read.
 func (c *consumer) findEnds(ctx context.Context) error {
 	admin := kadm.NewClient(c.client)
-	ends, err := admin.ListCommittedOffsets(ctx, c.opts.Topics...)
-	if err != nil {
-		return fmt.Errorf("find the ends: %w", err)
+	var ends, starts kadm.ListedOffsets
+	if err := c.ask(ctx, "find the ends", func() (err error) {
+		ends, err = admin.ListCommittedOffsets(ctx, c.opts.Topics...)
+		return err
+	}); err != nil {
+		return err
 	}
 	for _, topic := range c.opts.Topics {
 		if _, ok := ends[topic]; !ok {
 			return errors.New(describe(topic, kerr.UnknownTopicOrPartition))
 		}
 	}
-	starts := ends
-	switch {
-	case c.opts.FromEnd:
-	case !c.opts.FromTime.IsZero():
-		if starts, err = admin.ListOffsetsAfterMilli(ctx, c.opts.FromTime.UnixMilli(), c.opts.Topics...); err != nil {
-			return fmt.Errorf("find what is of that time: %w", err)
+	if err := c.ask(ctx, "find where to begin", func() (err error) {
+		switch {
+		case c.opts.FromEnd:
+			starts = ends
+		case !c.opts.FromTime.IsZero():
+			starts, err = admin.ListOffsetsAfterMilli(ctx, c.opts.FromTime.UnixMilli(), c.opts.Topics...)
+		default:
+			starts, err = admin.ListStartOffsets(ctx, c.opts.Topics...)
 		}
-	default:
-		if starts, err = admin.ListStartOffsets(ctx, c.opts.Topics...); err != nil {
-			return fmt.Errorf("find the beginnings: %w", err)
-		}
+		return err
+	}); err != nil {
+		return err
 	}
 	var bad error
 	ends.Each(func(o kadm.ListedOffset) {
@@ -231,16 +237,40 @@ func (c *consumer) findEnds(ctx context.Context) error {
 	return nil
 }
 
+// ask puts a question again and again while no broker answers it, or one that is
+// not ready: the first group of a cluster has it make a topic of its own.
+func (c *consumer) ask(ctx context.Context, what string, question func() error) error {
+	for failures := 1; ; failures++ {
+		err := question()
+		if err == nil {
+			return nil
+		}
+		if code, ok := errors.AsType[*kerr.Error](err); ok && !code.Retriable {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err := c.fault("", err); err != nil {
+			return err
+		}
+		if !sleep(ctx, backoff(failures)) {
+			return ctx.Err()
+		}
+	}
+}
+
 // skipCommitted strikes out what the group has read already, by us or another
 // member. A partition without a commit is read from starts.
 func (c *consumer) skipCommitted(ctx context.Context, starts kadm.ListedOffsets) error {
-	commits, err := kadm.NewClient(c.client).FetchOffsetsForTopics(ctx, c.opts.Group, c.opts.Topics...)
+	var commits kadm.OffsetResponses
+	err := c.ask(ctx, "find what group "+c.opts.Group+" has read", func() (err error) {
+		commits, err = kadm.NewClient(c.client).FetchOffsetsForTopics(ctx, c.opts.Group, c.opts.Topics...)
+		return err
+	})
 	if errors.Is(err, kerr.GroupIDNotFound) { // nobody was in it ever
 		starts.Each(func(o kadm.ListedOffset) { c.passed(o.Topic, o.Partition, o.Offset) })
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("find what group %s has read: %w", c.opts.Group, err)
+		return err
 	}
 	commits.Each(func(o kadm.OffsetResponse) {
 		if o.At < 0 {
@@ -309,14 +339,15 @@ func (c *consumer) take(ctx context.Context, r *kgo.Record) error {
 		c.passed(r.Topic, r.Partition, r.Offset)
 		return nil // came after we began: for the next run
 	}
-	if !r.Attrs.IsControl() {
+	left := r.Attrs.IsControl() || c.opts.Skip != nil && c.opts.Skip(r)
+	if !left {
 		if err := c.print(r); err != nil {
 			return err
 		}
 	}
 	if c.opts.Group != "" {
 		c.client.MarkCommitRecords(r)
-		if c.opts.CommitEach {
+		if c.opts.CommitEach && !left {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 			defer cancel()
 			c.commit(ctx, c.client)

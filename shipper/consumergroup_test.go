@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"shiplog/shipper/kafkatest"
 )
@@ -110,7 +112,7 @@ func comeAndGo(t *testing.T, addrs []string, topic string, commitEach bool) {
 	if err := client.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	m.o.ExitAtEnd = true
+	m.o.ExitAtEnd, m.o.CommitEach = true, false // which is faster
 	if err := Consume(t.Context(), m.o, func(r *kgo.Record) error { m.take("last", r); return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -203,4 +205,13 @@ func TestConsumeFromATime(t *testing.T) {
 			equal(t, fmt.Sprintf("from noon and %s, group %q", from, group), consume(t, o), want)
 		}
 	}
+}
+
+// The first group of a cluster finds no coordinator for a while.
+func TestConsumeWaitsForTheCoordinator(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, kfake.SeedTopics(1, "a"))
+	fill(t, c, "a", "1")
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: 8})
+	equal(t, "read", consume(t, ConsumeOptions{Brokers: c.ListenAddrs(), Topics: []string{"a"}, Group: "g", ExitAtEnd: true}), []string{"1"})
 }

@@ -255,7 +255,7 @@ func (s *SASL) who() string {
 func (s *SASL) remedy() string {
 	file := func(of Secret) string {
 		if of.File == "" {
-			return "its secret in the configuration"
+			return of.Key
 		}
 		return fmt.Sprintf("%s %s, which is read again at each attempt,", of.Key, LocateFile(of.File))
 	}

@@ -17,7 +17,7 @@ type Secret struct {
 	Value string
 	// File holds it; blank lines at its end do not count. See LocateFile.
 	File string
-	// Key is what the user calls it, as kafka.sasl.password_file, for messages.
+	// Key is what the user calls it, for messages: kafka.sasl.password_file.
 	Key string
 }
 

@@ -99,6 +99,27 @@ func TestWhatTheBrokersCertificateMayBeWrongIn(t *testing.T) {
 	}
 }
 
+func TestTLSIsOfVersion12AtLeast(t *testing.T) {
+	t.Parallel()
+	ca := kafkatest.NewAuthority(t, "ca")
+	cert := ca.Sign(t, "broker", time.Now().Add(time.Hour), "127.0.0.1")
+	pair, err := tls.X509KeyPair(cert.Cert, cert.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[uint16]string{tls.VersionTLS11: "speaks no TLS 1.2", tls.VersionTLS12: ""} {
+		c := cluster(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: version}))
+		files := &TLS{CAFile: write(t, filepath.Join(t.TempDir(), "ca"), ca.PEM)}
+		conn, err := files.dialer(patience)(t.Context(), "tcp", c.ListenAddrs()[0])
+		if err == nil {
+			conn.Close()
+		}
+		if got := files.explain(err, time.Now()); (want == "") != (err == nil) || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, explained as %q", tls.VersionName(version), err, got)
+		}
+	}
+}
+
 func TestNoTLSAtThisPort(t *testing.T) {
 	t.Parallel()
 	c := cluster(t) // it waits for the rest of what it takes for a request

@@ -166,11 +166,11 @@ func (t *TLS) explain(err error, now time.Time) string {
 		ca      = "the system's authorities"
 	)
 	if t.CAFile != "" {
-		ca = LocateFile(t.CAFile)
+		ca = "those of " + LocateFile(t.CAFile)
 	}
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Sprintf("the broker's certificate is signed by an authority that %s does not hold (%v): "+
+		return fmt.Sprintf("the broker's certificate is signed by an authority that is not among %s (%v): "+
 			"put the authority's certificate into kafka.tls.ca_file; it is read again at each attempt", ca, unknown)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Sprintf("the broker's certificate is not valid now (from %s to %s; it is %s here): renew it on the broker, or correct the clock of this host",

@@ -144,18 +144,18 @@ func (f *consumeFlags) run(c *cobra.Command, o shipper.ConsumeOptions) error {
 	}
 	var failed int
 	var why error
-	err := shipper.Consume(c.Context(), o, func(r *kgo.Record) error {
-		if chosen != nil {
+	if chosen != nil {
+		o.Skip = func(r *kgo.Record) bool {
 			keep, err := chosen.Keep(r.Value)
 			if err != nil {
 				if failed++; why == nil {
 					why = err
 				}
 			}
-			if !keep {
-				return nil
-			}
+			return !keep
 		}
+	}
+	err := shipper.Consume(c.Context(), o, func(r *kgo.Record) error {
 		text := r.Value
 		if f.json {
 			text = appendRecord(nil, r)

@@ -85,6 +85,8 @@ func startSecured(t *testing.T) *secured {
 		Properties: map[string]string{
 			"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:ANONYMOUS",
 			"allow.everyone.if.no.acl.found": "false", "auto.create.topics.enable": "false",
+			// Each login is good for so long, then kgo has to log in anew (KIP-368).
+			"connections.max.reauth.ms": "3000",
 		},
 		Listeners: []kafkatest.Listener{
 			{Name: "LOGIN", Protocol: "SASL_SSL", Properties: login},
@@ -194,7 +196,7 @@ func secureAuthority(t *testing.T, s *secured) {
 	ca := s.put("other.pem", kafkatest.NewAuthority(t, "other").PEM)
 	r := s.rig("authority", "LOGIN", fmt.Sprintf(", tls: {ca_file: %q}, sasl: {mechanism: PLAIN, username: plain, password: plain-secret}", ca))
 	s.allow("plain", "authority", kadm.OpWrite, kadm.OpDescribe)
-	r.red("broker " + s.ListenerAddr("LOGIN") + ": the broker's certificate is signed by an authority that " + ca + " does not hold")
+	r.red("broker " + s.ListenerAddr("LOGIN") + ": the broker's certificate is signed by an authority that is not among those of " + ca)
 	s.put("other.pem", s.ca.PEM)
 	in(r)
 }
@@ -259,6 +261,12 @@ func secureToken(t *testing.T, s *secured) {
 	s.allow("oauth-user", "token", kadm.OpWrite, kadm.OpDescribe)
 	r.red("broker " + s.ListenerAddr("LOGIN") + ": cannot log in by OAUTHBEARER: " + s.tokens.URL + " refuses a token")
 	s.put("oauth", []byte("right-secret\n"))
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for range 40 { // longer than a login is good for, twice
+		r.write(10)
+		<-tick.C
+	}
 	in(r)
 	if said := r.said(); strings.Contains(said, "-secret") {
 		t.Errorf("the secret is in the log: %s", said)

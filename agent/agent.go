@@ -277,7 +277,7 @@ func (a *Agent) build() error {
 func (a *Agent) run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
-	var saver, server, starter sync.WaitGroup
+	var saver, server, starter, supervisor sync.WaitGroup
 	saver.Go(func() { a.save(background) })
 	saver.Go(func() {
 		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
@@ -288,6 +288,7 @@ func (a *Agent) run(ctx context.Context) error {
 
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
+	supervisor.Go(func() { a.supervise(background, reading) })
 	begun, fault := false, error(nil) // the starter's, until it ends
 	starter.Go(func() {
 		if begun, fault = a.begin(reading); begun {
@@ -314,6 +315,7 @@ func (a *Agent) run(ctx context.Context) error {
 	stopBackground()
 	saver.Wait()
 	server.Wait()
+	supervisor.Wait()
 	err = errors.Join(err, fault, a.close(begun, drained))
 	if a.o.Once && err == nil {
 		err = a.onceResult(ctx, drained)

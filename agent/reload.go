@@ -84,6 +84,7 @@ func (a *Agent) followReloads(ctx context.Context) {
 func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 	a.reloads.Lock()
 	defer a.reloads.Unlock()
+	defer a.tellReload()()
 	if a.o.Reloading != nil {
 		a.o.Reloading(true)
 		defer a.o.Reloading(false)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -214,6 +215,7 @@ type Tailer struct {
 	requests         chan request
 	stopped          chan struct{} // closed when Run has ended
 	reconfigurations chan reconfiguration
+	rounds           atomic.Uint64 // of loop
 
 	status statusBoard
 }
@@ -308,6 +310,11 @@ func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 	return t.loop(ctx)
 }
 
+// Turns returns how often the loop that owns all files has gone round, 0 before
+// Run. Whatever the files, the disks and the Handler do, it goes round several
+// times a second; if it does not, it hangs.
+func (t *Tailer) Turns() uint64 { return t.rounds.Load() }
+
 // Nudge tells that a stream which Options.Admit refused may be admitted now. It
 // may be called at any time from anywhere, and does not block.
 func (t *Tailer) Nudge() {
@@ -366,6 +373,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 	armed := false
 	t.rescan = true
 	for {
+		t.rounds.Add(1)
 		t.ask()
 		var jobs chan job
 		var next job

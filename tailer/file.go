@@ -30,6 +30,7 @@ type file struct {
 	checkedFor         fileKey   // the successor before which no unseen one was found
 	before             traces    // what it was known by when its turn began
 	began              time.Time // when its turn began
+	formerKey          fileKey   // of the inode that holds something else since
 	truncated          time.Time // when it was noticed that its inode holds something else
 	leaving            bool      // deleted and read to its end: forgotten unless a compressed form is found
 	undecided          time.Time // since when a file that may be it, or come after it, is not complete
@@ -267,6 +268,9 @@ func (f *file) known() traces {
 // missing returns what it takes to look for the file. Only between turns.
 func (t *Tailer) missing(f *file) missing {
 	m := missing{traces: f.traces(), seen: time.Unix(0, f.src.seen), found: time.Unix(0, f.found), truncated: !f.truncated.IsZero()}
+	if m.key == (fileKey{}) {
+		m.key = f.formerKey // what it holds now may have been renamed
+	}
 	m.trail = slices.Clone(f.src.trail)
 	m.impatient = !f.undecided.IsZero() && time.Since(f.undecided) > unreadableWait
 	for _, g := range t.streams[f.src.stream] {

@@ -308,6 +308,21 @@ func (t *Tailer) unsettled(name string) bool {
 	return false
 }
 
+// awaited reports whether a file of that name is still being looked for.
+func (t *Tailer) awaited(origin string) bool {
+	for f := range t.sought {
+		if f.src.origin == origin {
+			return true
+		}
+	}
+	for f := range t.undecided {
+		if f.src.origin == origin {
+			return true
+		}
+	}
+	return false
+}
+
 // meet takes up a file that was never seen before, unless it may be one that
 // is being looked for: then the next scan will meet it again.
 func (t *Tailer) meet(c *candidate, now time.Time) {
@@ -369,8 +384,18 @@ func (t *Tailer) answered(fs []found) {
 		t.settle(f, r, now)
 	}
 	var later []generation
+	var early []*file
 	for _, r := range fs {
-		later = append(later, r.later...)
+		switch f := t.byID[r.id]; {
+		case len(r.later) == 0:
+		case f != nil && !t.o.Once && t.awaited(f.src.origin): // what comes before them may be there, and not be told yet
+			early = append(early, f)
+		default:
+			later = append(later, r.later...)
+		}
+	}
+	for _, f := range early { // they are asked for again
+		t.undecided[f] = true
 	}
 	slices.SortStableFunc(later, older)
 	for _, g := range later { // now that all that were missing have their places
@@ -512,6 +537,10 @@ func (t *Tailer) settleAt(f *file, at place, now time.Time) {
 // vanish gives a file up that is nowhere. It is kept in mind, closed: a folder
 // may have been unmounted, and may come back.
 func (t *Tailer) vanish(f *file, now time.Time) {
+	if f.missed && !f.here { // it was looked for once more, for what came after it
+		delete(t.undecided, f)
+		return
+	}
 	lost := int64(0)
 	if f.here {
 		lost = max(0, f.size-f.src.off)
@@ -561,7 +590,7 @@ func (t *Tailer) replace(f *file, now time.Time) {
 	t.unplace(f)
 	f.truncated = now
 	t.lookFor(f) // with its key: what took its place may have been renamed since
-	f.name, f.src.key = "", fileKey{}
+	f.name, f.formerKey, f.src.key = "", f.src.key, fileKey{}
 	f.displaced, f.here = true, false
 	t.tell(Replaced, f, unread, nil)
 	t.rescan = true

@@ -29,9 +29,9 @@ const pomTemplate = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <version>%s</version>
     </dependency>
     <dependency>
-      <groupId>org.apache.logging.log4j</groupId>
-      <artifactId>log4j-slf4j-impl</artifactId>
-      <version>2.24.3</version>
+      <groupId>%s</groupId>
+      <artifactId>%s</artifactId>
+      <version>%s</version>
     </dependency>
   </dependencies>
 </project>
@@ -47,8 +47,9 @@ func fetchKafka(ctx context.Context, version string) (string, error) {
 		if err != nil {
 			return err
 		}
+		group, artifact, release := logBinding(version)
 		pom := filepath.Join(dir, "pom.xml")
-		if err := os.WriteFile(pom, fmt.Appendf(nil, pomTemplate, version), 0o600); err != nil {
+		if err := os.WriteFile(pom, fmt.Appendf(nil, pomTemplate, version, group, artifact, release), 0o600); err != nil {
 			return err
 		}
 		return run(ctx, exec.Command(mvn, "-q", "-B", "-Dstyle.color=never", "-f", pom,

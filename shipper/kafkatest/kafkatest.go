@@ -20,7 +20,7 @@ const DefaultVersion = "4.4.0"
 
 // Options say what broker a test wants. The zero value is a usual one.
 type Options struct {
-	// Version of Apache Kafka, 4.1.0 or later; DefaultVersion if empty.
+	// Version of Apache Kafka: 4.1.0 or later, or LegacyVersion; DefaultVersion if empty.
 	Version string
 	// Properties are added to server.properties, or replace what stands there.
 	Properties map[string]string

@@ -43,6 +43,9 @@ type server struct {
 
 	listeners map[string]string // addresses of further ones, by name
 
+	keeper     string         // address of its ZooKeeper; "": it needs none
+	keeperProc *child.Process // nil before it is started
+
 	mu   sync.Mutex
 	proc *child.Process // nil while down
 }
@@ -85,9 +88,12 @@ func startOn(ctx context.Context, java, libs string, o Options) (_ *server, err 
 	if err := s.configure(o); err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
-	format := s.javaCommand("kafka.tools.StorageTool", "format", "-t", s.cluster, "-c", s.path("server.properties"))
-	if err := run(ctx, format); err != nil {
-		return nil, fmt.Errorf("format storage: %w", err)
+	if s.keeper != "" {
+		if err := s.startKeeper(); err != nil {
+			return nil, fmt.Errorf("start ZooKeeper: %w", err)
+		}
+	} else if err := s.format(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.start(ctx); err != nil {
 		return nil, err
@@ -96,6 +102,15 @@ func startOn(ctx context.Context, java, libs string, o Options) (_ *server, err 
 		return nil, fmt.Errorf("create topics: %w", err)
 	}
 	return s, nil
+}
+
+// format makes the folder of a KRaft node.
+func (s *server) format(ctx context.Context) error {
+	format := s.javaCommand("kafka.tools.StorageTool", "format", "-t", s.cluster, "-c", s.path("server.properties"))
+	if err := run(ctx, format); err != nil {
+		return fmt.Errorf("format storage: %w", err)
+	}
+	return nil
 }
 
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
@@ -146,6 +161,11 @@ func (s *server) configure(o Options) error {
 		"transaction.state.log.num.partitions":     "1",
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
+	}
+	if legacy(o.Version) {
+		s.keeper = controller
+		s.cluster = "" // ZooKeeper has it
+		s.legacyProperties(p)
 	}
 	for _, l := range o.Listeners {
 		if err := s.addListener(p, l); err != nil {
@@ -282,7 +302,7 @@ func (s *server) probe(ctx context.Context, client *kgo.Client) error {
 	switch {
 	case err != nil:
 		return err
-	case m.Cluster != s.cluster:
+	case s.keeper == "" && m.Cluster != s.cluster:
 		return fmt.Errorf("%w: cluster %s answers on %s", errPortTaken, m.Cluster, s.addr)
 	case len(m.Brokers) != 1:
 		return fmt.Errorf("it knows %d brokers, want 1", len(m.Brokers))
@@ -338,6 +358,9 @@ func (s *server) signal(send func(*child.Process) error) error {
 // be kept.
 func (s *server) close(keepLog bool) error {
 	err := s.stop()
+	if s.keeperProc != nil {
+		err = errors.Join(err, s.keeperProc.Stop(stopGrace))
+	}
 	if keepLog {
 		return errors.Join(err, os.RemoveAll(s.path("data")))
 	}

@@ -16,6 +16,8 @@ SEEDS ?= 1000
 FIRST ?= 1
 # Of torture: 1 builds the binary with the race detector.
 RACE ?=
+# Of agents.
+AGENTS ?= 200
 # Of bench: the rows to measure (a regular expression, empty for all), how often,
 # and another binary of shiplog to measure in turn with this one.
 ROW ?=
@@ -23,7 +25,7 @@ ROUNDS ?= 3
 AGAINST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-race test-kafka torture simulate bench fuzz vet lint cross ci clean
+.PHONY: help build test test-race test-kafka torture simulate bench agents fuzz vet lint cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,9 @@ simulate: ## play schedules of files, crashes and an erring broker: SEEDS=1000 F
 bench: ## measure the whole process, a table: ROW=plain ROUNDS=3 AGAINST=another/shiplog (Linux)
 	SPEED=1 SPEED_ROW='$(ROW)' SPEED_ROUNDS='$(ROUNDS)' SPEED_AGAINST='$(AGAINST)' \
 		$(GO) test -count 1 -timeout 0 -run '^TestSpeed$$' ./cmd/shiplog -v
+
+agents: ## many agents, one broker, an outage: AGENTS=200 (Linux, 25 MiB each)
+	AGENTS='$(AGENTS)' $(GO) test -count 1 -timeout 0 -run '^TestAgents$$' ./cmd/shiplog -v
 
 fuzz: ## run each fuzz target for SECONDS
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -1,7 +1,7 @@
 # shiplog: `make` lists the targets.
 
 GO          ?= go
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION     ?= $(shell packaging/version)
 COMMIT      ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -25,10 +25,10 @@ ROUNDS ?= 3
 AGAINST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-race test-kafka torture simulate bench agents fuzz vet lint cross ci clean
+.PHONY: help build packages release test-packages manifests test test-race test-kafka torture simulate bench agents fuzz vet lint cross ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/shiplog, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/shiplog
@@ -64,6 +64,20 @@ fuzz: ## run each fuzz target for SECONDS
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(SECONDS)s $$package; \
 		done; \
 	done
+
+packages: ## build deb and rpm for amd64 and arm64 into dist/
+	packaging/build packages dist
+
+release: ## build archives, packages, bills of materials and checksums into dist/, from a clean tree
+	packaging/build release dist
+
+test-packages: ## install, run, upgrade and purge the packages in a throw-away system with systemd (root, Debian)
+	packaging/test/run
+
+manifests: ## hold the Kubernetes examples to the published schemas (needs Python)
+	python3 -m venv dist/venv
+	dist/venv/bin/pip -q install kubernetes-validate==1.37.0
+	dist/venv/bin/kubernetes-validate --strict packaging/kubernetes/*.yaml
 
 vet: ## run go vet
 	$(GO) vet ./...

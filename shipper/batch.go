@@ -139,6 +139,16 @@ func (s *span) at(i int) *Record {
 	return &s.records[i]
 }
 
+// sends tells whether a record of s may be sent.
+func (s *span) sends() bool {
+	for i := range s.len() {
+		if s.at(i).Refuse == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // promise is called by kgo for each record, one after the other.
 func (s *span) promise(r *kgo.Record, err error) {
 	if err != nil {

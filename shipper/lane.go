@@ -21,6 +21,7 @@ type lane struct {
 	seq      *sequence
 	inFlight int       // spans handed over that have not landed
 	progress time.Time // when a span last arrived in an empty lane, or was settled
+	met      bool      // its topic was looked for, where it would be created
 	proven   bool      // something was settled, and it has not stalled since
 
 	// While failing:
@@ -65,9 +66,6 @@ func (p *Producer) laneLocked(id uint64, topic string, now time.Time) *lane {
 	}
 	l := &lane{producer: p, stream: st, topic: topic, seq: newSequence(id), progress: now}
 	st.lanes = append(st.lanes, l)
-	if p.opts.CreateTopics != nil {
-		p.missing.meet(topic)
-	}
 	return l
 }
 

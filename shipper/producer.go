@@ -173,6 +173,10 @@ func (p *Producer) enterLocked(b *Batch, s *span, now time.Time) {
 	if l.session == nil {
 		l.progress = now
 	}
+	if p.opts.CreateTopics != nil && !l.met && s.sends() {
+		l.met = true
+		p.missing.meet(l.topic)
+	}
 	p.spans++
 	b.spans++
 	s.batch, s.lane, s.number = b, l, p.spans

@@ -107,8 +107,14 @@ func TestMissingTopicsAreCreated(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	r := newRig(t, Options{Brokers: c.ListenAddrs(), CreateTopics: &TopicSpec{Partitions: 3, Replication: 1}})
+	refused := spread(batch(2, "stays"), "nowhere")
+	refused.Records[0].Refuse = fmt.Errorf("no: %w", ErrNoTopic)
+	r.settle(r.produce(refused))
 	values := numbered(1, 0, 90)
 	r.settle(r.produce(spread(batch(1, values...), "a", "b", "c")))
+	if infos := c.PartitionInfos("nowhere"); len(infos) > 0 {
+		t.Error("a topic was created to which nothing may be sent")
+	}
 	for _, topic := range []string{"a", "b", "c"} {
 		if n := len(c.PartitionInfos(topic)); n != 3 {
 			t.Errorf("topic %s has %d partitions, want 3", topic, n)

@@ -65,7 +65,6 @@ import (
 	"shiplog/agent/admin"
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
-	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
 )
@@ -85,6 +84,9 @@ type Options struct {
 	// Reloading, if set, is told when a reload begins and when it is over, by one
 	// goroutine at a time.
 	Reloading func(begins bool)
+	// Version is that of the program, and ConfigPath where the configuration was
+	// read from; for Status.
+	Version, ConfigPath string
 	// Listening, if set, is told the address of the admin server.
 	Listening func(net.Addr)
 
@@ -120,71 +122,14 @@ type Agent struct {
 	counts     counts
 
 	damaged   []string
-	saveFault atomic.Pointer[string]
+	recent    recentErrors
+	seen      observer
+	saver     saverState
 	waiting   atomic.Pointer[string] // what keeps the reading back from beginning
 	saves     atomic.Int64           // of the checkpoint, that went well
+	phase     atomic.Int32           // of type phase
 	adminAddr atomic.Pointer[string]
 }
-
-// counts are totals since the start.
-type counts struct {
-	bytes, entries, records, unparsed, truncated, partial atomic.Int64
-	filtered, sampled, limited, untransformed             atomic.Int64
-	known, shortened, undated                             atomic.Int64
-}
-
-// encoded counts what became of a block's entries.
-func (c *counts) encoded(s *shipment) {
-	var unparsed, untransformed int64
-	for i := range s.spans {
-		if s.spans[i].failed != "" {
-			unparsed++
-		}
-		if s.spans[i].untransformed != "" {
-			untransformed++
-		}
-	}
-	for _, l := range s.left {
-		switch l.why {
-		case transform.Filtered:
-			c.filtered.Add(l.entries)
-		case transform.Sampled:
-			c.sampled.Add(l.entries)
-		case transform.Limited:
-			c.limited.Add(l.entries)
-		}
-	}
-	if s.undated > 0 {
-		c.undated.Add(s.undated)
-	}
-	if s.known > 0 {
-		c.known.Add(s.known)
-	}
-	if unparsed > 0 {
-		c.unparsed.Add(unparsed)
-	}
-	if untransformed > 0 {
-		c.untransformed.Add(untransformed)
-	}
-}
-
-// read counts what was handed over.
-func (c *counts) read(b *tailer.Block) {
-	c.bytes.Add(b.End - b.Start)
-	c.entries.Add(int64(len(b.Entries)))
-	for i := range b.Entries {
-		if f := b.Entries[i].Flags; f != 0 {
-			if f&tailer.Truncated != 0 {
-				c.truncated.Add(1)
-			}
-			if f&tailer.Partial != 0 {
-				c.partial.Add(1)
-			}
-		}
-	}
-}
-
-func (c *counts) acked(records []shipper.Record) { c.records.Add(int64(len(records))) }
 
 // Run follows the files of the configuration until ctx ends. When it returns,
 // everything it started has ended, and the checkpoint on disk is the
@@ -193,7 +138,8 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{o: o, log: o.Log, started: time.Now(), kick: make(chan struct{}, 1)}
+	a := &Agent{o: o, started: time.Now(), kick: make(chan struct{}, 1)}
+	a.log = slog.New(a.recent.handler(o.Log.Handler()))
 	a.conf.Store(c)
 	for _, w := range Warnings(c) {
 		a.log.Warn(w)
@@ -222,6 +168,7 @@ func (a *Agent) build() error {
 	if err != nil {
 		return err
 	}
+	a.count(rs)
 	a.routes.Store(&rs)
 	host, err := os.Hostname()
 	if err != nil {
@@ -248,7 +195,7 @@ func (a *Agent) build() error {
 	if po.Disclose != nil {
 		po.Disclose = a.letters.disclose
 	}
-	pipe := &pipeline{host: []byte(host), saveSoon: a.saveSoon, ledger: a.ledger, skips: a.skips, counts: &a.counts, ready: make(chan struct{})}
+	pipe := &pipeline{host: []byte(host), saveSoon: a.saveSoon, ledger: a.ledger, skips: a.skips, ready: make(chan struct{})}
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}
@@ -279,6 +226,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopBackground()
 	var saver, server, starter, supervisor sync.WaitGroup
 	saver.Go(func() { a.save(background) })
+	saver.Go(func() { a.observe(background) })
 	saver.Go(func() {
 		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
 	})
@@ -293,6 +241,7 @@ func (a *Agent) run(ctx context.Context) error {
 	starter.Go(func() {
 		if begun, fault = a.begin(reading); begun {
 			close(a.pipeline.ready)
+			a.phase.CompareAndSwap(int32(starting), int32(running)) // it may be stopping already
 			a.followEnds(serving)
 		} else {
 			stopReading() // at fault, or to end anyway
@@ -303,6 +252,7 @@ func (a *Agent) run(ctx context.Context) error {
 		reloader.Go(func() { a.followReloads(serving) })
 	}
 	err := a.tailer.Run(reading, a.pipeline.handle)
+	a.phase.Store(int32(stopping))
 	stopReading()
 
 	if ctx.Err() != nil {
@@ -320,7 +270,7 @@ func (a *Agent) run(ctx context.Context) error {
 	if a.o.Once && err == nil {
 		err = a.onceResult(ctx, drained)
 	}
-	a.log.Info("stopped", "lines", a.counts.entries.Load(), "acknowledged", a.counts.records.Load(), "all_acknowledged", drained)
+	a.log.Info("stopped", "lines", a.counts.total().Lines, "acknowledged", a.counts.total().Acknowledged, "all_acknowledged", drained)
 	return err
 }
 
@@ -372,22 +322,22 @@ func (a *Agent) saveChanges() error {
 	return err
 }
 
+// saveOnce is saveChanges, with what the status shows of it.
 func (a *Agent) saveOnce() {
+	a.saver.begin(time.Now())
 	err := a.saveChanges()
 	if err == nil {
 		a.saves.Add(1)
 	}
-	was := a.saveFault.Load()
-	switch {
-	case err != nil:
-		text := fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.config().StateDir, err)
-		if was == nil {
-			a.log.Error(text)
-		}
-		a.saveFault.Store(&text)
-	case was != nil:
+	text := ""
+	if err != nil {
+		text = fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.config().StateDir, err)
+	}
+	switch was := a.saver.end(time.Now(), text); {
+	case text != "" && was == "":
+		a.log.Error(text)
+	case text == "" && was != "":
 		a.log.Info("the checkpoint can be written again", "state_dir", a.config().StateDir)
-		a.saveFault.Store(nil)
 	}
 }
 
@@ -493,6 +443,9 @@ func (a *Agent) fileEvent(e tailer.Event) {
 // rotated says how a file was rotated. Only what its rotator lost is worth a
 // warning.
 func (a *Agent) rotated(e tailer.Event, log *slog.Logger) {
+	t := a.counts.input(e.Input.Name)
+	t.rotated(e.Rotation)
+	t.lost.Add(e.Lost)
 	switch {
 	case e.Rotation == tailer.CopiedTruncated && e.Lost > 0:
 		log.Warn("file copied and truncated: what was written between the two is in neither; use logrotate's create instead of copytruncate",

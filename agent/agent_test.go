@@ -90,7 +90,7 @@ func (r *rig) Write(p []byte) (int, error) {
 }
 
 func (r *rig) options(once bool) Options {
-	return Options{Once: once, Log: slog.New(slog.NewTextHandler(r, nil)), Listening: func(a net.Addr) {
+	return Options{Once: once, Version: "v-test", ConfigPath: "/etc/test.yaml", Log: slog.New(slog.NewTextHandler(r, nil)), Listening: func(a net.Addr) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.admin = a.String()
@@ -553,22 +553,22 @@ func TestFullStateDisk(t *testing.T) {
 		a.saveOnce()
 	}
 	change(1)
-	if a.saveFault.Load() != nil {
-		t.Fatalf("fault %s", *a.saveFault.Load())
+	if fault := a.saver.state().Error; fault != "" {
+		t.Fatalf("fault %s", fault)
 	}
 	disk.full = true
 	change(2)
 	change(3)
-	fault := a.saveFault.Load()
-	if fault == nil || !strings.Contains(*fault, "no space left") || !strings.Contains(*fault, disk.dir) {
-		t.Fatalf("fault %v", fault)
+	fault := a.saver.state().Error
+	if !strings.Contains(fault, "no space left") || !strings.Contains(fault, disk.dir) {
+		t.Fatalf("fault %q", fault)
 	}
 	if n := strings.Count(log.String(), "cannot be written"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
 	}
 	disk.full = false
 	a.saveOnce() // nothing new, but what failed is written
-	if a.saveFault.Load() != nil || !strings.Contains(log.String(), "can be written again") {
+	if s := a.saver.state(); s.Error != "" || s.Saves != 2 || s.Failures != 2 || !strings.Contains(log.String(), "can be written again") {
 		t.Errorf("still red; log %s", log.String())
 	}
 	if err := errors.Join(skips.Close(), store.Close()); err != nil {

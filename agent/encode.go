@@ -12,6 +12,7 @@ import (
 // Encoder turns the entries of the files of one input into envelopes, as the
 // agent sends them. It is safe for concurrent use.
 type Encoder struct {
+	name        string // of the format, as configured
 	format      parse.Format
 	application []byte
 	chain       *transform.Chain // nil: nothing is transformed
@@ -24,7 +25,7 @@ func NewEncoder(format, application string, o parse.Options) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{format: f, application: []byte(application)}, nil
+	return &Encoder{name: format, format: f, application: []byte(application)}, nil
 }
 
 // File returns the encoder for the file that has this id. state is what the

@@ -86,10 +86,9 @@ func ReadState(ctx context.Context, dir string) (*State, error) {
 		return nil, err
 	}
 	if access, err := admin.ReadAccess(dir); err == nil {
-		status := Status{}
 		// Another agent may listen at the address by now.
-		if err := access.Call(ctx, "/status", nil, &status); err == nil && sameFile(dir, status.StateDir) {
-			s.Running, s.PID, s.Agent, s.Status = true, status.PID, &access, &status
+		if status, err := wholeStatus(ctx, access); err == nil && sameFile(dir, status.StateDir) {
+			s.Running, s.PID, s.Agent, s.Status = true, status.PID, &access, status
 			return s, nil
 		}
 	}
@@ -98,6 +97,31 @@ func ReadState(ctx context.Context, dir string) (*State, error) {
 		return nil, fmt.Errorf("lock of %s: %w", dir, err)
 	}
 	return s, nil
+}
+
+// wholeStatus asks an agent for its status with all files.
+func wholeStatus(ctx context.Context, access admin.Access) (*Status, error) {
+	var whole *Status
+	q := StatusQuery{Limit: statusFilesMax, After: new(tailer.FileID)}
+	for {
+		var page Status
+		if err := access.Call(ctx, "/status?"+q.Values().Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		if whole == nil {
+			whole = &page
+		} else {
+			whole.Files = append(whole.Files, page.Files...)
+		}
+		if len(page.Files) < q.Limit {
+			return whole, nil
+		}
+		last, err := parseID(page.Files[len(page.Files)-1].ID)
+		if err != nil {
+			return nil, err
+		}
+		q.After = &last
+	}
 }
 
 // sameFile reports whether both paths lead to the same file.

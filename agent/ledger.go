@@ -37,6 +37,7 @@ type account struct {
 	prefix    checkpoint.Prefix
 	read      int64 // end of what was handed over
 	lastAck   time.Time
+	acked     meter           // raw bytes
 	ends      map[int64]proof // of blocks acknowledged before their predecessors
 	handed    []handedBlock   // not covered by the prefix, in order
 	forgotten bool            // to be removed once all of it is acknowledged
@@ -288,6 +289,7 @@ func (l *ledger) settle(id tailer.FileID, start, end int64, at proof) (ahead boo
 	if a.dropped { // in between: what went on from it into its successor
 		return false
 	}
+	before := a.prefix.End()
 	if !a.prefix.Ack(start, end) {
 		if end > a.prefix.End() {
 			if a.ends == nil {
@@ -319,6 +321,7 @@ func (l *ledger) settle(id tailer.FileID, start, end int64, at proof) (ahead boo
 		a.entry.Seen = at.seen
 	}
 	a.lastAck = l.now()
+	a.acked.add(a.prefix.End()-before, a.lastAck)
 	a.release()
 	l.dirty[id] = true
 	l.dropForgotten(id, a)
@@ -453,10 +456,23 @@ func (l *ledger) giveUp() {
 type progress struct {
 	offset  int64
 	lastAck time.Time
+	acked   meter // raw bytes
 }
 
-// progress returns how far each file is acknowledged.
-func (l *ledger) progress() map[tailer.FileID]progress {
+// progress returns how far a file is acknowledged, and whether it is in the
+// books: a pipe never is.
+func (l *ledger) progress(id tailer.FileID) (progress, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.files[id]
+	if a == nil || a.dropped {
+		return progress{}, false
+	}
+	return progress{a.prefix.End(), a.lastAck, a.acked}, true
+}
+
+// allProgress returns how far each file is acknowledged.
+func (l *ledger) allProgress() map[tailer.FileID]progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make(map[tailer.FileID]progress, len(l.files))
@@ -464,7 +480,28 @@ func (l *ledger) progress() map[tailer.FileID]progress {
 		if a.dropped {
 			continue
 		}
-		out[id] = progress{a.prefix.End(), a.lastAck}
+		out[id] = progress{a.prefix.End(), a.lastAck, a.acked}
 	}
 	return out
+}
+
+// progressStep is how many files are looked up while the ledger is locked: who
+// reads and who acknowledges wait meanwhile.
+const progressStep = 1024
+
+// observed fills in how far the files of rows are acknowledged, and how fast.
+func (l *ledger) observed(rows []fileRow, now time.Time) {
+	for len(rows) > 0 {
+		n := min(len(rows), progressStep)
+		l.mu.Lock()
+		for i := range rows[:n] {
+			r := &rows[i]
+			if a := l.files[r.id]; a != nil && !a.dropped {
+				r.acknowledged, r.known = a.prefix.End(), true
+				r.rate = float32(a.acked.rate(now))
+			}
+		}
+		l.mu.Unlock()
+		rows = rows[n:]
+	}
 }

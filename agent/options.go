@@ -125,7 +125,7 @@ func newRoute(c *config.Config, in *config.Input, r route) (*route, error) {
 	if r.encoder, err = NewInputEncoder(c, in); err != nil {
 		return nil, err
 	}
-	r.times, r.input, r.name, r.common = newEventTimes(c, in), in, []byte(in.Name), c.Transforms
+	r.times, r.tally, r.input, r.name, r.common = newEventTimes(c, in), &tally{}, in, []byte(in.Name), c.Transforms
 	if err := r.leadTo(c, in); err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (p *pinner) look(ctx context.Context, saves int64) {
 	}
 	files := p.tailer.Files()
 	slices.SortFunc(files, func(a, b tailer.Status) int { return a.Found.Compare(b.Found) }) // the oldest first
-	acked := p.ledger.progress()
+	acked := p.ledger.allProgress()
 	live := map[tailer.FileID]bool{}
 	for i := range files {
 		f := &files[i]

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -56,6 +57,7 @@ type route struct {
 	times   *eventTimes         // nil: records have the time of their sending
 	keyOf   *transform.Template // with keyTemplate
 	name    []byte              // of the input, for templates
+	tally   *tally
 
 	// What it was made of.
 	input     *config.Input
@@ -85,7 +87,6 @@ type pipeline struct {
 	producer *shipper.Producer
 	ledger   *ledger
 	skips    *checkpoint.Skips
-	counts   *counts
 	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
 	nudge    func()        // there is room again
 	saveSoon func()        // asks for a save of the checkpoint
@@ -276,7 +277,7 @@ func (p *pipeline) handle(ctx context.Context, b *tailer.Block) error {
 		p.meet(ctx, topics)
 	}
 	saved := p.ledger.handed(b, topics...)
-	p.counts.read(b)
+	routeOf(b).tally.read(b)
 	var err error
 	if !saved {
 		if p.saveSoon != nil {
@@ -347,10 +348,10 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		}
 		before = entry.End
 	}
-	f.tellFormat()
 	e.Reset()
 	p.scratch.Put(e)
-	p.counts.encoded(s)
+	f.tellFormat()
+	r.tally.encoded(s, cmp.Or(f.format.Load().format, r.encoder.name))
 	p.fill(s, r)
 	return s
 }

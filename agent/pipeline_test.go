@@ -16,7 +16,7 @@ var plainInput = sync.OnceValue(func() *tailer.Input {
 	if err != nil {
 		panic(err)
 	}
-	return &tailer.Input{Tag: &route{encoder: enc, topic: "t"}}
+	return &tailer.Input{Tag: &route{encoder: enc, topic: "t", tally: &tally{}}}
 })
 
 func plainBlock(n int) *tailer.Block {
@@ -31,7 +31,7 @@ func plainBlock(n int) *tailer.Block {
 
 func newTestPipeline(tb testing.TB) *pipeline {
 	tb.Helper()
-	return &pipeline{host: []byte("h"), counts: &counts{}, ledger: newLedger(nil, time.Now)}
+	return &pipeline{host: []byte("h"), ledger: newLedger(nil, time.Now)}
 }
 
 // TestNoAllocationPerLine is the promise of the hot path.

@@ -150,6 +150,7 @@ func (a *Agent) reloadNow(ctx context.Context) (*Reloaded, error) {
 		return nil, err
 	}
 	a.conf.Store(next)
+	a.counts.retain(rs)
 	a.pins.quota.Store(next.Pins.Quota)
 	a.pins.asked.Store(anyPinned(rs))
 	a.pins.soon()
@@ -168,6 +169,7 @@ func (a *Agent) reroute(next *config.Config, out *Reloaded) ([]*route, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.count(rs)
 	before := map[string]*route{}
 	for _, r := range *a.routes.Load() {
 		before[r.input.Name] = r

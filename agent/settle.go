@@ -14,7 +14,7 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 	if n < len(batch.Records) {
 		end = batch.Records[n].Start
 	}
-	p.counts.acked(batch.Records[:n])
+	routeOf(s.block).tally.settled(n, end-s.block.Start)
 	if s.landings = batch.Landings(s.landings[:0]); len(s.landings) > 0 {
 		p.ledger.landed(s.landings)
 	}

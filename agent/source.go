@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net"
+	"net/url"
 
 	"shiplog/agent/admin"
 )
@@ -13,11 +14,20 @@ func (a *Agent) source(addr net.Addr) admin.Source {
 	if err := admin.NewAccess(addr, token).Write(a.config().StateDir); err != nil {
 		a.log.Warn("shiplog state and shiplog why cannot call this agent", "error", err)
 	}
-	return admin.Source{Health: a.Problems, Status: func() any { return a.Status() }, Changes: admin.Changes{
+	return admin.Source{Health: a.Problems, Status: a.statusJSON, History: func() any { return a.History() }, Changes: admin.Changes{
 		Token:  token,
 		Why:    func(_ context.Context, file string) (any, error) { return a.Why(file) },
 		Rewind: func(ctx context.Context, q admin.RewindRequest) (any, error) { return a.rewind(ctx, q) },
 		Reload: func(ctx context.Context) (any, error) { return a.reload(ctx) },
 		Forget: func(ctx context.Context, q admin.FileRequest) (any, error) { return a.forgetFile(ctx, q) },
 	}}
+}
+
+// statusJSON answers /status.
+func (a *Agent) statusJSON(query url.Values) (any, error) {
+	q, err := ParseStatusQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	return a.Status(q), nil
 }

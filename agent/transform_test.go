@@ -18,6 +18,8 @@ type transformer struct {
 	input *tailer.Input
 }
 
+func (p transformer) tally() *tally { return p.input.Tag.(*route).tally }
+
 func (p transformer) encode(b *tailer.Block) *shipment {
 	b.Input = p.input
 	return p.pipeline.encode(b)
@@ -38,7 +40,7 @@ func transformed(t testing.TB, transforms string) transformer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return transformer{&pipeline{host: []byte("h"), counts: &counts{}, ledger: newLedger(nil, time.Now), nudge: func() {}}, &inputs[0]}
+	return transformer{&pipeline{host: []byte("h"), ledger: newLedger(nil, time.Now), nudge: func() {}}, &inputs[0]}
 }
 
 // lines returns a block of raw lines.
@@ -64,8 +66,8 @@ func TestLeftOut(t *testing.T) {
 	if fmt.Sprint(s.left) != fmt.Sprint(want) {
 		t.Errorf("left out %v, want %v", s.left, want)
 	}
-	if p.counts.filtered.Load() != 3 || p.counts.limited.Load() != 1 {
-		t.Errorf("counted %d, %d", p.counts.filtered.Load(), p.counts.limited.Load())
+	if p.tally().filtered.Load() != 3 || p.tally().limited.Load() != 1 {
+		t.Errorf("counted %d, %d", p.tally().filtered.Load(), p.tally().limited.Load())
 	}
 	p.recycle(s)
 
@@ -95,8 +97,8 @@ func TestFailedTransform(t *testing.T) {
 	p := transformed(t, "  - drop: params.nothing > 3\n")
 	s := p.encode(lines("a line"))
 	last := s.batch.Records[0].Headers[usualHeaders]
-	if last.Key != headerTransform || !strings.HasPrefix(string(last.Value), "step 1: ") || p.counts.untransformed.Load() != 1 {
-		t.Errorf("%s: %s, counted %d", last.Key, last.Value, p.counts.untransformed.Load())
+	if last.Key != headerTransform || !strings.HasPrefix(string(last.Value), "step 1: ") || p.tally().untransformed.Load() != 1 {
+		t.Errorf("%s: %s, counted %d", last.Key, last.Value, p.tally().untransformed.Load())
 	}
 }
 

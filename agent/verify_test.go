@@ -838,7 +838,7 @@ func TestJournalComesBeforeTheCheckpoint(t *testing.T) {
 		if err = errors.Join(err, journalErr); err != nil {
 			t.Fatal(err)
 		}
-		if full && (len(entries) != 0 || a.saveFault.Load() == nil) || !full && (len(entries) != 1 || len(l.Skips) == 0) {
+		if full && (len(entries) != 0 || a.saver.state().Error == "") || !full && (len(entries) != 1 || len(l.Skips) == 0) {
 			t.Errorf("disk full %v: checkpoint %v, journal %v", full, entries, l)
 		}
 	}

@@ -51,6 +51,7 @@ type question struct {
 	status  *Status // of the running agent; nil where it could not be asked
 	running bool
 	pid     int
+	liveOf  func(tailer.FileID) (FileState, bool) // of the agent itself; nil: status has the files
 }
 
 // ExplainFile says whether a file is being read: the agent that runs is asked,
@@ -79,8 +80,8 @@ func (a *Agent) Why(file string) (Why, error) {
 	if !filepath.IsAbs(file) {
 		return Why{}, fmt.Errorf("%s is not an absolute path", Printable(file))
 	}
-	s := a.Status()
-	q := question{file: filepath.Clean(file), c: a.config(), entries: a.ledger.entries(), status: &s, running: true, pid: s.PID}
+	s := a.Status(StatusQuery{Limit: -1})
+	q := question{file: filepath.Clean(file), c: a.config(), entries: a.ledger.entries(), status: &s, running: true, pid: s.PID, liveOf: a.File}
 	return q.answer()
 }
 
@@ -324,6 +325,12 @@ func (w *Why) setState(s string) {
 // acknowledged.
 func (q *question) live(e *checkpoint.Entry) (*FileState, int64) {
 	if q.status == nil {
+		return nil, e.Offset
+	}
+	if q.liveOf != nil {
+		if f, ok := q.liveOf(tailer.FileID(e.ID)); ok {
+			return &f, f.Acknowledged
+		}
 		return nil, e.Offset
 	}
 	id := tailer.FileID(e.ID).String()

@@ -40,6 +40,8 @@ type Broker struct {
 	// LastError is the last failure to connect, "" if there was none, and what to
 	// do about it.
 	LastError string
+	// Failures counts failures to connect.
+	Failures int64
 }
 
 // lostAgain keeps a broker that flaps from filling the log.
@@ -81,6 +83,7 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	}
 	text, refused := b.explain(err, now)
 	e.LastError, e.refused = text, refused
+	e.Failures++
 	if e.State != BrokerUnreachable && now.Sub(e.logged) > lostAgain {
 		b.log.Warn("broker cannot be reached, trying again", "broker", e.Addr, "id", e.ID, "error", text)
 		e.told, e.logged = true, now

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -123,6 +126,26 @@ func spoilsClient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// reasonOf returns one word for what failed, of a bounded number of words.
+func reasonOf(err error) string {
+	if _, ok := errors.AsType[*letterError](err); ok {
+		return "dead_letter_file"
+	}
+	if code, ok := errors.AsType[*kerr.Error](err); ok {
+		return code.Message
+	}
+	if errors.Is(err, errWantsKey) {
+		return "key_missing"
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrRecordTimeout) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return "timeout"
+	}
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "network"
+	}
+	return "other"
 }
 
 // isLogin tells whether Kafka refused our credentials, or we could not show any.

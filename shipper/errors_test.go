@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -97,5 +98,20 @@ func TestDescribeNamesTopicAndRemedy(t *testing.T) {
 	}
 	if got := describe("", kerr.SaslAuthenticationFailed); !strings.Contains(got, "password") {
 		t.Errorf("a refused login is described as %q", got)
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	for want, err := range map[string]error{
+		"UNKNOWN_TOPIC_OR_PARTITION": fmt.Errorf("produce: %w", kerr.UnknownTopicOrPartition),
+		"dead_letter_file":           &letterError{"f", os.ErrPermission},
+		"key_missing":                errWantsKey,
+		"timeout":                    fmt.Errorf("wait: %w", context.DeadlineExceeded),
+		"network":                    &net.OpError{Op: "dial", Err: errors.New("connection refused")},
+		"other":                      errors.New("what is this"),
+	} {
+		if got := reasonOf(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
 	}
 }

@@ -29,6 +29,11 @@ type Health struct {
 	Rebuilt int64
 	// DeadLetters are in the dead letter file.
 	DeadLetters LetterStats
+	// Errors counts, since the start, attempts to produce that failed and are
+	// repeated, and looks that found why nothing arrives, by reason: Kafka's name
+	// of the error, or network, timeout, no_acknowledgement, key_missing,
+	// dead_letter_file, other.
+	Errors map[string]int64
 	// LastErrors are the latest problems, over or not, the newest last.
 	LastErrors []Event
 }
@@ -48,6 +53,8 @@ func (p *Producer) Health() Health {
 	h.Rebuilt = p.rescues.total.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	h.Errors = make(map[string]int64, len(p.failures))
+	maps.Copy(h.Errors, p.failures)
 	h.InFlightBytes, h.InFlightRecords, h.LastAck = p.charged, p.records, p.lastAck
 	if p.open.first != nil {
 		h.Oldest = p.open.first.accepted

@@ -258,6 +258,9 @@ func (p *Producer) setTrouble(l *lane, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.trouble = err
+	if err != nil {
+		p.failures[reasonOf(err)]++
+	}
 }
 
 // settleQueue settles the spans of a failing lane whose records all are.

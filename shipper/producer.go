@@ -47,9 +47,10 @@ type Producer struct {
 	records  int    // of open batches
 	charged  int64  // bytes of open batches
 	lastAck  time.Time
-	closing  bool          // no Produce any more
-	stopped  bool          // no goroutine is started any more
-	drained  chan struct{} // closed when closing and no batch is open
+	failures map[string]int64 // attempts that failed, by reason
+	closing  bool             // no Produce any more
+	stopped  bool             // no goroutine is started any more
+	drained  chan struct{}    // closed when closing and no batch is open
 }
 
 // tuning is what tests make faster.
@@ -90,6 +91,7 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		brake:    brake{max: int64(o.DeadLettersInARow)},
 		streams:  make(map[uint64]*stream),
 		sessions: make(map[*session]struct{}),
+		failures: make(map[string]int64),
 		drained:  make(chan struct{}),
 	}
 	if o.Refused != nil {

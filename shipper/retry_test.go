@@ -46,7 +46,7 @@ func TestFaultsOfTheClusterAreWaitedOut(t *testing.T) {
 			if r.isDone(first) || r.isDone(second) {
 				t.Error("done, though Kafka has taken nothing")
 			}
-			if h := r.Health(); h.InFlightRecords != 100 || h.Oldest.IsZero() || len(h.LastErrors) == 0 {
+			if h := r.Health(); h.InFlightRecords != 100 || h.Oldest.IsZero() || len(h.LastErrors) == 0 || len(h.Errors) == 0 {
 				t.Errorf("health: %+v", h)
 			}
 			fault.Remove()

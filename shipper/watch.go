@@ -123,6 +123,7 @@ func (p *Producer) probe(v view, found map[string]string) {
 	defer cancel()
 	resp, err := req.RequestWith(ctx, v.client)
 	if err != nil {
+		p.count(reasonOf(err))
 		found["kafka"] = p.brokers.unreachable(p.opts.Brokers, err)
 		return
 	}
@@ -137,12 +138,21 @@ func (p *Producer) probe(v view, found map[string]string) {
 		}
 		switch {
 		case err != nil:
+			p.count(reasonOf(err))
 			found[key] = p.brokers.describe(*t.Topic, err)
 		case found[key] == "":
+			p.count("no_acknowledgement")
 			found[key] = fmt.Sprintf("topic %q: Kafka has acknowledged nothing for %s%s",
 				*t.Topic, v.stalled[*t.Topic].Round(time.Second), p.describeLeaders(t.Partitions))
 		}
 	}
+}
+
+// count counts something that keeps records from arriving, by its reason.
+func (p *Producer) count(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures[reason]++
 }
 
 // describeLeaders names the leaders that cannot be reached: addresses that

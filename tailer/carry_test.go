@@ -109,7 +109,7 @@ func TestLateLineOfTheRotatedFile(t *testing.T) {
 	r.write("a.log", "half a")
 	r.wait("the successor to have its turn", func() bool {
 		for _, f := range r.tailer.Files() {
-			if f.Size == 6 && f.State == "reading" {
+			if f.Size == 6 && f.Pending == 6 {
 				return true
 			}
 		}

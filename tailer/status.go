@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,10 +73,11 @@ const (
 
 // Event tells of a change to a file.
 type Event struct {
-	Kind EventKind
-	File State
-	Lost int64 // bytes
-	Err  error
+	Kind  EventKind
+	File  State
+	Input *Input // that the file is read by; not to be changed
+	Lost  int64  // bytes
+	Err   error
 	// Of HowRotated:
 	Rotation Rotation
 	From, To time.Time
@@ -92,7 +94,9 @@ type Status struct {
 	State    string // reading, idle, waiting, finished, unreadable, missing, pipe
 	Reason   string // why it is not being read, if it is not
 	Size     int64  // bytes, at the last look
+	Disk     int64  // bytes that it takes on disk; of a compressed file, not those of Size
 	Read     int64  // offset up to which it was handed over
+	Pending  int64  // bytes at its end that make no complete entry yet, and wait for the rest
 	Open     bool
 	Deleted  bool
 	LastRead time.Time // when bytes were last read
@@ -113,6 +117,8 @@ type statusBoard struct {
 	mu    sync.Mutex
 	files map[FileID]Status
 	errs  map[string]string // paths and folders without a file behind them
+
+	turned atomic.Int64 // when the owner last looked around, unix nanoseconds
 }
 
 func (b *statusBoard) init() {
@@ -134,6 +140,34 @@ func (t *Tailer) Files() []Status {
 	return out
 }
 
+// Each calls fn with the status of each file, in no order. It may be called at
+// any time from anywhere; fn must neither block nor call the Tailer, and what it
+// is given is its own only while it runs.
+func (t *Tailer) Each(fn func(*Status)) {
+	t.status.mu.Lock()
+	defer t.status.mu.Unlock()
+	for _, s := range t.status.files {
+		fn(&s)
+	}
+}
+
+// File returns how one file stands, and whether it is known.
+func (t *Tailer) File(id FileID) (Status, bool) {
+	t.status.mu.Lock()
+	defer t.status.mu.Unlock()
+	s, ok := t.status.files[id]
+	return s, ok
+}
+
+// LastTurn returns when Run last looked after its files, which it does several
+// times a second whatever the disks do; zero before it began.
+func (t *Tailer) LastTurn() time.Time {
+	if at := t.status.turned.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
 // Unreadable returns the paths that were asked for and cannot be looked at at
 // all, with the reason.
 func (t *Tailer) Unreadable() map[string]string {
@@ -149,7 +183,7 @@ func (t *Tailer) Unreadable() map[string]string {
 // post puts the file's status on the board. Only between turns.
 func (t *Tailer) post(f *file) {
 	s := Status{
-		ID: f.src.id, Input: &f.src.in.Input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Read: f.src.off,
+		ID: f.src.id, Input: &f.src.in.Input, Path: f.src.path, Origin: f.src.origin, Size: f.size, Disk: f.raw, Read: f.src.off,
 		Open: f.src.f != nil, Deleted: f.here && f.src.f != nil && f.links == 0 && !f.mtime.IsZero(), LastRead: f.grown, CutLines: f.cuts,
 		Failed: f.failures, Invalid: f.invalid, Rotated: f.displaced, Here: f.here, Packed: f.packed, Dev: f.src.key.dev, Ino: f.src.key.ino, Found: time.Unix(0, f.found),
 	}
@@ -171,6 +205,9 @@ func (t *Tailer) post(f *file) {
 	default:
 		s.State = "idle"
 	}
+	if s.State == "reading" && !f.queued && !f.busy && !f.wake {
+		s.State, s.Reason, s.Pending = "idle", "its last entry is not complete: it waits for the rest, or for a newline", f.size-f.src.off
+	}
 	t.status.mu.Lock()
 	t.status.files[f.src.id] = s
 	t.status.mu.Unlock()
@@ -191,13 +228,13 @@ func (t *Tailer) postErrors(errs map[string]string) {
 
 // tell reports an event of f. Only between turns.
 func (t *Tailer) tell(kind EventKind, f *file, lost int64, err error) {
-	t.o.OnEvent(Event{Kind: kind, File: f.state(), Lost: lost, Epoch: f.src.epoch, Err: err})
+	t.o.OnEvent(Event{Kind: kind, File: f.state(), Input: &f.src.in.Input, Lost: lost, Epoch: f.src.epoch, Err: err})
 }
 
 // tellHow reports how f was rotated, unless that is what was told last.
 func (t *Tailer) tellHow(how Rotation, f *file, lost int64, from, to time.Time) {
 	if f.how != how {
 		f.how = how
-		t.o.OnEvent(Event{Kind: HowRotated, File: f.state(), Lost: lost, Rotation: how, From: from, To: to})
+		t.o.OnEvent(Event{Kind: HowRotated, File: f.state(), Input: &f.src.in.Input, Lost: lost, Rotation: how, From: from, To: to})
 	}
 }

@@ -427,7 +427,9 @@ func (t *Tailer) loop(ctx context.Context) error {
 		case <-scan.C:
 			t.due = true
 		case <-watch.C:
-			t.tend(time.Now())
+			now := time.Now()
+			t.status.turned.Store(now.UnixNano())
+			t.tend(now)
 		}
 		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan || t.due) {
 			armed = true

@@ -4,13 +4,13 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -21,8 +21,10 @@ import (
 type Source struct {
 	// Health returns why the agent is not well; none if it is.
 	Health func() []string
-	// Status returns what /status shows, as JSON.
-	Status func() any
+	// Status returns what /status shows, as JSON. Its error is one of the query.
+	Status func(query url.Values) (any, error)
+	// History returns what /history shows, as JSON.
+	History func() any
 	Changes
 }
 
@@ -112,15 +114,15 @@ func Handler(s Source) http.Handler {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, strings.Join(problems, "\n"))
 	})
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		body, err := json.MarshalIndent(s.Status(), "", "  ")
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		out, err := s.Status(r.URL.Query())
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			reply(w, http.StatusBadRequest, failure{err.Error()})
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(append(body, '\n')) //nolint:errcheck // the client has gone
+		reply(w, http.StatusOK, out)
 	})
+	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.History()) })
 	s.add(mux)
 	return localOnly(mux)
 }

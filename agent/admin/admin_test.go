@@ -3,11 +3,13 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,7 +22,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func source(problems ...string) Source {
-	return Source{Health: func() []string { return problems }, Status: func() any { return map[string]int{"files": 3} }}
+	return Source{Health: func() []string { return problems }, Status: func(q url.Values) (any, error) {
+		if q.Has("bad") {
+			return nil, errors.New("bad query")
+		}
+		return map[string]int{"files": 3}, nil
+	}, History: func() any { return []int{7} }}
 }
 
 func TestPages(t *testing.T) {
@@ -33,6 +40,8 @@ func TestPages(t *testing.T) {
 		{"well", "GET", "/healthz", "127.0.0.1:9600", source(), 200, "ok\n"},
 		{"ill", "GET", "/healthz", "localhost:9600", source("no broker", "disk full"), 503, "no broker\ndisk full\n"},
 		{"status", "GET", "/status", "[::1]:9600", source(), 200, "\"files\": 3"},
+		{"a query that is wrong", "GET", "/status?bad=1", "localhost", source(), 400, "bad query"},
+		{"history", "GET", "/history", "localhost", source(), 200, "7"},
 		{"another host", "GET", "/status", "evil.example.org", source(), 403, "localhost"},
 		{"change by GET only", "POST", "/status", "localhost", source(), 405, ""},
 		{"nothing there", "GET", "/nothing", "localhost", source(), 404, ""},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -35,13 +36,17 @@ without a newline is shipped too), ships all of it, and ends.`,
 			if err != nil {
 				return err
 			}
+			abs, err := filepath.Abs(path)
+			if err != nil {
+				return err
+			}
 			// Before the agent can use it: a signal that nobody waits for would end it.
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
 			level := new(slog.LevelVar)
 			level.Set(conf.Log.Level)
-			o := agent.Options{Once: once, Log: newLevelLog(conf.Log, level, c.ErrOrStderr()), Level: level, Hangup: hangup}
+			o := agent.Options{Once: once, Version: version, ConfigPath: abs, Log: newLevelLog(conf.Log, level, c.ErrOrStderr()), Level: level, Hangup: hangup}
 			if !once {
 				o.Load = func() (*config.Config, error) { return loadConfig(path) }
 			}

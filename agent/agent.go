@@ -120,6 +120,7 @@ type Agent struct {
 	names      *topicSet     // that templates lead to, over reloads
 	kick       chan struct{} // asks the saver to save now
 	counts     counts
+	metrics    *metrics
 
 	damaged   []string
 	recent    recentErrors
@@ -196,6 +197,8 @@ func (a *Agent) build() error {
 		po.Disclose = a.letters.disclose
 	}
 	pipe := &pipeline{host: []byte(host), saveSoon: a.saveSoon, ledger: a.ledger, skips: a.skips, ready: make(chan struct{})}
+	a.metrics = newMetrics(func() Status { return a.Status(StatusQuery{Limit: -1}) })
+	pipe.acknowledged = func(d time.Duration) { a.metrics.acknowledged.Observe(d.Seconds()) }
 	if a.producer, err = shipper.NewProducer(po, pipe.settled); err != nil {
 		return err
 	}

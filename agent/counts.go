@@ -21,10 +21,10 @@ type counts struct {
 
 // tally is what one input did since the start. It is entered block by block.
 type tally struct {
-	bytes, entries, records, acknowledged, truncated, partial atomic.Int64
-	filtered, sampled, limited, untransformed, known          atomic.Int64
-	undated                                                   atomic.Int64
-	lost                                                      atomic.Int64 // bytes that were seen, and are nowhere any more
+	bytes, entries, records, acknowledged, ackedBytes atomic.Int64
+	truncated, partial, untransformed, known          atomic.Int64
+	filtered, sampled, limited, undated               atomic.Int64
+	lost                                              atomic.Int64 // bytes that were seen, and are nowhere any more
 
 	mu        sync.Mutex // guards what follows
 	unparsed  map[string]int64
@@ -153,6 +153,7 @@ func (t *tally) encoded(s *shipment, format string) {
 // they were made of.
 func (t *tally) settled(records int, bytes int64) {
 	t.acknowledged.Add(int64(records))
+	t.ackedBytes.Add(bytes)
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -173,7 +174,7 @@ func (t *tally) rotated(how tailer.Rotation) {
 // totals returns a copy of what was counted.
 func (t *tally) totals() Totals {
 	s := Totals{
-		Bytes: t.bytes.Load(), Lines: t.entries.Load(), Records: t.records.Load(), Acknowledged: t.acknowledged.Load(),
+		Bytes: t.bytes.Load(), Lines: t.entries.Load(), Records: t.records.Load(), Acknowledged: t.acknowledged.Load(), AcknowledgedBytes: t.ackedBytes.Load(),
 		Truncated: t.truncated.Load(), Partial: t.partial.Load(), Filtered: t.filtered.Load(), Sampled: t.sampled.Load(),
 		Limited: t.limited.Load(), AlreadySent: t.known.Load(), Untransformed: t.untransformed.Load(), LostBytes: t.lost.Load(), Undated: t.undated.Load(),
 	}
@@ -215,6 +216,7 @@ func (t *Totals) add(o Totals) {
 	t.Lines += o.Lines
 	t.Records += o.Records
 	t.Acknowledged += o.Acknowledged
+	t.AcknowledgedBytes += o.AcknowledgedBytes
 	t.Unparsed += o.Unparsed
 	t.Truncated += o.Truncated
 	t.Partial += o.Partial

@@ -89,7 +89,10 @@ type pipeline struct {
 	skips    *checkpoint.Skips
 	ready    chan struct{} // closed when blocks may be handed over; nil: from the beginning
 	nudge    func()        // there is room again
-	saveSoon func()        // asks for a save of the checkpoint
+	// acknowledged is told how long a block took from its reading to its
+	// acknowledgement; nil: nobody is.
+	acknowledged func(time.Duration)
+	saveSoon     func() // asks for a save of the checkpoint
 	// ends asks Kafka where topics end; nil: nobody is asked.
 	ends    func(context.Context, []string) (shipper.Offsets, error)
 	scratch sync.Pool // of *envelope.Envelope

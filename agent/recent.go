@@ -27,14 +27,20 @@ type LastError struct {
 
 // recentErrors keeps the last warnings and errors of the agent's log.
 type recentErrors struct {
-	mu   sync.Mutex
-	kept []LastError // the oldest first
+	mu     sync.Mutex
+	kept   []LastError // the oldest first
+	logged LoggedErrors
 }
 
 // note keeps one.
 func (r *recentErrors) note(e LastError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Level == "error" {
+		r.logged.Errors++
+	} else {
+		r.logged.Warnings++
+	}
 	if n := len(r.kept); n > 0 && r.kept[n-1].Text == e.Text && r.kept[n-1].Path == e.Path {
 		r.kept[n-1].At = e.At
 		r.kept[n-1].Count++
@@ -56,6 +62,13 @@ func (r *recentErrors) list(n int) []LastError {
 		out = append(out, r.kept[i])
 	}
 	return out
+}
+
+// counts returns how many there were.
+func (r *recentErrors) counts() LoggedErrors {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.logged
 }
 
 // handler returns a handler that hands on to next, and keeps what is worth it.

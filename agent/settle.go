@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"shiplog/agent/checkpoint"
 	"shiplog/shipper"
 )
@@ -13,6 +15,9 @@ func (p *pipeline) settled(batch *shipper.Batch) {
 	n := batch.Settled()
 	if n < len(batch.Records) {
 		end = batch.Records[n].Start
+	}
+	if p.acknowledged != nil && n == len(batch.Records) {
+		p.acknowledged(time.Since(s.now))
 	}
 	routeOf(s.block).tally.settled(n, end-s.block.Start)
 	if s.landings = batch.Landings(s.landings[:0]); len(s.landings) > 0 {

@@ -60,6 +60,7 @@ type Status struct {
 	// LastReload is how the last reload of the configuration went; left out
 	// where there was none.
 	LastReload *ReloadState `json:"last_reload,omitempty"`
+	Logged     LoggedErrors `json:"logged"`
 	// LastErrors are the last warnings and errors, the newest first, 50 at most.
 	LastErrors []LastError `json:"last_errors"`
 	Damaged    []string    `json:"damaged_state"` // what was found damaged in state_dir at the start
@@ -146,6 +147,11 @@ type FileState struct {
 	LastAck      time.Time `json:"last_ack,omitzero"`
 }
 
+// fileStates are the words of FileState.State.
+func fileStates() []string {
+	return []string{"reading", "idle", "waiting", "finished", "unreadable", "missing", "pipe"}
+}
+
 // PinState is how the pins of rotated files stand.
 type PinState struct {
 	Files    int   `json:"files"`
@@ -201,6 +207,11 @@ type BrokerState struct {
 	Failures int64     `json:"failures"`        // to connect, since the start
 }
 
+// brokerStates are the words of BrokerState.State.
+func brokerStates() []string {
+	return []string{string(shipper.BrokerConnected), string(shipper.BrokerIdle), string(shipper.BrokerUnreachable)}
+}
+
 // CheckpointState is how the saving of the checkpoint goes.
 type CheckpointState struct {
 	Saves       int64     `json:"saves"` // since the start
@@ -210,19 +221,27 @@ type CheckpointState struct {
 	Error       string    `json:"error,omitempty"`    // why the last save failed
 }
 
+// LoggedErrors count what was logged since the start.
+type LoggedErrors struct {
+	Warnings int64 `json:"warnings"`
+	Errors   int64 `json:"errors"`
+}
+
 // Totals count since the start.
 type Totals struct {
 	Bytes        int64 `json:"bytes"`        // raw bytes read
 	Lines        int64 `json:"lines"`        // entries read, without blank lines
 	Records      int64 `json:"records"`      // made of them, to be sent
 	Acknowledged int64 `json:"acknowledged"` // records settled: in Kafka, or dead-lettered
-	Unparsed     int64 `json:"unparsed"`     // shipped whole, with the header parse_error
-	Truncated    int64 `json:"truncated"`    // cut to max_line_bytes
-	Partial      int64 `json:"partial"`      // shipped without a newline at their end
-	Filtered     int64 `json:"filtered"`     // left out by drop or keep
-	Sampled      int64 `json:"sampled"`      // left out by sample
-	Limited      int64 `json:"limited"`      // left out by limit
-	AlreadySent  int64 `json:"already_sent"` // left out because the run before a crash had sent them
+	// AcknowledgedBytes are raw, what is left out of the files on purpose included.
+	AcknowledgedBytes int64 `json:"acknowledged_bytes"`
+	Unparsed          int64 `json:"unparsed"`     // shipped whole, with the header parse_error
+	Truncated         int64 `json:"truncated"`    // cut to max_line_bytes
+	Partial           int64 `json:"partial"`      // shipped without a newline at their end
+	Filtered          int64 `json:"filtered"`     // left out by drop or keep
+	Sampled           int64 `json:"sampled"`      // left out by sample
+	Limited           int64 `json:"limited"`      // left out by limit
+	AlreadySent       int64 `json:"already_sent"` // left out because the run before a crash had sent them
 	// Untransformed were shipped although a transformation failed, with the
 	// header transform_error.
 	Untransformed int64 `json:"untransformed"`
@@ -253,7 +272,7 @@ func (a *Agent) Status(q StatusQuery) Status {
 		Totals: a.counts.total(), Sums: s.all.sums(), Inputs: a.inputStates(&s),
 		Files: make([]FileState, 0, len(rows)), FilesMatching: matching,
 		Kafka: a.kafkaState(&h, s.at), LastReload: a.lastReload.Load(), Checkpoint: a.saver.state(), Pins: a.pins.status(),
-		LastErrors: a.recent.list(recentMax), Damaged: append([]string{}, a.damaged...),
+		Logged: a.recent.counts(), LastErrors: a.recent.list(recentMax), Damaged: append([]string{}, a.damaged...),
 	}
 	if addr := a.adminAddr.Load(); addr != nil {
 		st.Admin = *addr

@@ -62,6 +62,7 @@ type brokerEntry struct {
 	Broker
 	refused bool // the last failure was no matter of the network: certificates, login
 	conns   int
+	used    time.Time // when it was last connected to, or tried
 	logged  time.Time // when its loss was last logged
 	told    bool      // the present loss is in the log
 }
@@ -140,13 +141,19 @@ func (b *brokers) entry(meta kgo.BrokerMetadata) *brokerEntry {
 	if meta.NodeID >= 0 {
 		e.ID = meta.NodeID
 	}
+	e.used = time.Now()
 	return e
 }
 
-// list returns a copy, sorted by address.
+// unusedFor is how long a broker that nobody connects to is listed.
+const unusedFor = time.Hour
+
+// list returns a copy, sorted by address. Brokers that have left the cluster are
+// forgotten after a while.
 func (b *brokers) list() []Broker {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	maps.DeleteFunc(b.byAddr, func(_ string, e *brokerEntry) bool { return e.conns == 0 && time.Since(e.used) > unusedFor })
 	all := make([]Broker, 0, len(b.byAddr))
 	for _, e := range b.byAddr {
 		all = append(all, e.Broker)

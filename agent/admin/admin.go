@@ -25,6 +25,8 @@ type Source struct {
 	Status func(query url.Values) (any, error)
 	// History returns what /history shows, as JSON.
 	History func() any
+	// Metrics answers /metrics; nil: there are none.
+	Metrics http.Handler
 	Changes
 }
 
@@ -123,6 +125,9 @@ func Handler(s Source) http.Handler {
 		reply(w, http.StatusOK, out)
 	})
 	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.History()) })
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
 	s.add(mux)
 	return localOnly(mux)
 }

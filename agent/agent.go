@@ -121,6 +121,7 @@ type Agent struct {
 	kick       chan struct{} // asks the saver to save now
 	counts     counts
 	metrics    *metrics
+	followers  followers
 
 	damaged   []string
 	recent    recentErrors
@@ -142,6 +143,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	a := &Agent{o: o, started: time.Now(), kick: make(chan struct{}, 1)}
 	a.log = slog.New(a.recent.handler(o.Log.Handler()))
 	a.conf.Store(c)
+	a.followers.came = make(chan struct{}, 1)
 	for _, w := range Warnings(c) {
 		a.log.Warn(w)
 	}
@@ -230,6 +232,7 @@ func (a *Agent) run(ctx context.Context) error {
 	var saver, server, starter, supervisor sync.WaitGroup
 	saver.Go(func() { a.save(background) })
 	saver.Go(func() { a.observe(background) })
+	saver.Go(func() { a.broadcast(background) })
 	saver.Go(func() {
 		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
 	})

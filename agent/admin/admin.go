@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"os"
 	"strings"
@@ -21,10 +22,17 @@ import (
 type Source struct {
 	// Health returns why the agent is not well; none if it is.
 	Health func() []string
+	// Ready returns why the agent does not do its work; none if it does.
+	Ready func() []string
 	// Status returns what /status shows, as JSON. Its error is one of the query.
 	Status func(query url.Values) (any, error)
 	// History returns what /history shows, as JSON.
 	History func() any
+	// Follow returns what /events sends, one JSON object in a line each time, until
+	// ctx ends. nil: there are no events.
+	Follow func(context.Context) (<-chan []byte, error)
+	// Profiles has Go's profiles served under /debug/pprof/.
+	Profiles bool
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
 	Changes
@@ -82,10 +90,12 @@ func removeSocket(path string) error {
 
 // Serve answers requests on l until ctx ends, and closes it.
 func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) error {
+	closing := make(chan struct{})
 	server := &http.Server{
-		Handler: Handler(s), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: readTimeout,
+		Handler: handler(s, closing), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: readTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(func() { close(closing) }) // those who follow events never end by themselves
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -104,18 +114,13 @@ func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) erro
 }
 
 // Handler returns the pages of the admin server.
-func Handler(s Source) http.Handler {
+func Handler(s Source) http.Handler { return handler(s, nil) }
+
+// handler is Handler for a server that says when it closes.
+func handler(s Source, closing <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		problems := s.Health()
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if len(problems) == 0 {
-			fmt.Fprintln(w, "ok")
-			return
-		}
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, strings.Join(problems, "\n"))
-	})
+	mux.HandleFunc("GET /healthz", verdict(s.Health))
+	mux.HandleFunc("GET /readyz", verdict(s.Ready))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.Status(r.URL.Query())
 		if err != nil {
@@ -125,11 +130,72 @@ func Handler(s Source) http.Handler {
 		reply(w, http.StatusOK, out)
 	})
 	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.History()) })
+	if s.Follow != nil {
+		mux.HandleFunc("GET /events", events(s.Follow, closing))
+	}
+	if s.Profiles {
+		profiles(mux)
+	}
 	if s.Metrics != nil {
 		mux.Handle("GET /metrics", s.Metrics)
 	}
 	s.add(mux)
-	return localOnly(mux)
+	return localOnly(bounded(mux))
+}
+
+// verdict answers 200, or 503 with the reasons, one a line.
+func verdict(reasons func() []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		why := reasons()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if len(why) == 0 {
+			fmt.Fprintln(w, "ok")
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, strings.Join(why, "\n"))
+	}
+}
+
+// profileTimeout bounds a profile, which takes the seconds that it is asked for.
+const profileTimeout = 2 * time.Minute
+
+// profiles serves Go's profiles. None holds what is in files or in messages.
+func profiles(mux *http.ServeMux) {
+	long := func(h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			control, end := http.NewResponseController(w), time.Now().Add(profileTimeout)
+			if err := errors.Join(control.SetReadDeadline(end), control.SetWriteDeadline(end)); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			h(w, r)
+		}
+	}
+	mux.HandleFunc("GET /debug/pprof/", long(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/cmdline", long(pprof.Cmdline))
+	mux.HandleFunc("GET /debug/pprof/profile", long(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", long(pprof.Symbol))
+	mux.HandleFunc("GET /debug/pprof/trace", long(pprof.Trace))
+}
+
+// requestsAtOnce bounds the requests that are answered at the same time, those
+// that follow events included.
+const requestsAtOnce = 64
+
+// bounded refuses what is too much.
+func bounded(h http.Handler) http.Handler {
+	places := make(chan struct{}, requestsAtOnce)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+			h.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
+		}
+	})
 }
 
 // localOnly refuses requests that a web page of another site made a browser
@@ -150,6 +216,10 @@ func localOnly(h http.Handler) http.Handler {
 		}
 		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			http.Error(w, "ask for localhost", http.StatusForbidden)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host || r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+			http.Error(w, "not from a page of another site", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func source(problems ...string) Source {
-	return Source{Health: func() []string { return problems }, Status: func(q url.Values) (any, error) {
+	return Source{Health: func() []string { return problems }, Ready: func() []string { return problems }, Status: func(q url.Values) (any, error) {
 		if q.Has("bad") {
 			return nil, errors.New("bad query")
 		}
@@ -42,6 +42,10 @@ func TestPages(t *testing.T) {
 		{"status", "GET", "/status", "[::1]:9600", source(), 200, "\"files\": 3"},
 		{"a query that is wrong", "GET", "/status?bad=1", "localhost", source(), 400, "bad query"},
 		{"history", "GET", "/history", "localhost", source(), 200, "7"},
+		{"ready", "GET", "/readyz", "localhost", source(), 200, "ok\n"},
+		{"not ready", "GET", "/readyz", "localhost", source("nothing acknowledged"), 503, "nothing acknowledged\n"},
+		{"no profiles unless they are asked for", "GET", "/debug/pprof/", "localhost", source(), 404, ""},
+		{"no events without a source", "GET", "/events", "localhost", source(), 404, ""},
 		{"another host", "GET", "/status", "evil.example.org", source(), 403, "localhost"},
 		{"change by GET only", "POST", "/status", "localhost", source(), 405, ""},
 		{"nothing there", "GET", "/nothing", "localhost", source(), 404, ""},

@@ -44,7 +44,7 @@ func TestChanges(t *testing.T) {
 		{name: "no token", method: "POST", path: "/state/rewind", body: `{"file":"/a"}`, code: 401, want: "token"},
 		{name: "wrong token", method: "POST", path: "/state/rewind", body: `{"file":"/a"}`, token: "guess", code: 401, want: "token"},
 		{name: "no token for why", method: "GET", path: "/why?file=/a", code: 401, want: "token"},
-		{name: "a page of another site", method: "POST", path: "/state/rewind", body: `{}`, token: token, origin: "http://evil.example.org", code: 403, want: "web page"},
+		{name: "a page of another site", method: "POST", path: "/state/rewind", body: `{}`, token: token, origin: "http://evil.example.org", code: 403, want: "another site"},
 		{name: "a form", method: "POST", path: "/state/rewind", body: "a=b", kind: "application/x-www-form-urlencoded", token: token, code: 409, want: "application/json"},
 		{name: "an unknown member", method: "POST", path: "/state/forget", body: `{"fiel":"/a"}`, token: token, code: 409, want: "fiel"},
 		{name: "two objects", method: "POST", path: "/state/forget", body: `{} {}`, token: token, code: 409, want: "more than one"},

@@ -111,7 +111,8 @@ type Pins struct {
 
 // Admin is the HTTP server for health and status.
 type Admin struct {
-	Listen string // loopback host:port, unix:///path, or "" for none
+	Listen   string // loopback host:port, unix:///path, or "" for none
+	Profiles bool   // Go's profiles are served too
 }
 
 // Log is shiplog's own log, on standard error.

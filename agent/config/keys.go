@@ -32,7 +32,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 			d.mapping(n, path, []key{{"quota", d.size(&c.Pins.Quota, 0, math.MaxInt64)}})
 		}},
 		{"admin", func(n *yaml.Node, path string) {
-			d.mapping(n, path, []key{{"listen", d.listen(&c.Admin.Listen)}})
+			d.mapping(n, path, []key{{"listen", d.listen(&c.Admin.Listen)}, {"pprof", d.boolean(&c.Admin.Profiles)}})
 		}},
 		{"log", func(n *yaml.Node, path string) {
 			d.mapping(n, path, []key{{"level", d.level(&c.Log.Level)}, {"format", d.choice(&c.Log.Format, "text", "json")}})

@@ -142,7 +142,7 @@ func (a *Agent) tellReload() (over func()) {
 // line says in one line how the agent stands: how many files, how much of them
 // Kafka has not acknowledged yet, and the first of the problems.
 func (a *Agent) line() string {
-	acked := a.ledger.progress()
+	acked := a.ledger.allProgress()
 	files, behind := a.tailer.Files(), int64(0)
 	for _, f := range files {
 		behind += max(0, f.Size-acked[f.ID].offset)

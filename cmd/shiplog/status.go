@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shiplog/agent"
+	"shiplog/agent/admin"
+)
+
+// errUnwell ends the command with status 1; what there is to say has been said.
+var errUnwell = errors.New("the agent is not well") //nolint:gochecknoglobals // a constant that Go cannot express
+
+// statusFlags say which agent is asked, and for what.
+type statusFlags struct {
+	config, admin string
+	json, watch   bool
+	query         agent.StatusQuery
+}
+
+func newStatus() *cobra.Command {
+	var f statusFlags
+	c := &cobra.Command{
+		Use:   "status --config FILE | --admin ADDR",
+		Short: "Show what the running agent does: files, lag, rates, brokers, last errors",
+		Long: `Ask the running agent how it stands: what each file is at, how far behind, how
+fast, the brokers, what waits, and the last errors. --watch keeps it on the screen;
+? there shows the keys.
+
+The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			access, err := f.access()
+			if err != nil {
+				return err
+			}
+			if f.watch {
+				return watchStatus(c, access, f.query)
+			}
+			s, err := askStatus(c.Context(), access, f.query)
+			if err != nil {
+				return err
+			}
+			if err := printStatus(c.OutOrStdout(), s, f.json); err != nil {
+				return err
+			}
+			if !s.Healthy {
+				return errUnwell
+			}
+			return nil
+		},
+	}
+	configFlag(c, &f.config)
+	c.Flags().StringVar(&f.admin, "admin", "", "`ADDR`ess of the agent: host:port, or unix:///path")
+	c.Flags().BoolVar(&f.json, "json", false, "a JSON object, as /status")
+	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "stay, and show it live")
+	c.Flags().IntVar(&f.query.Limit, "limit", 20, "show `N` files at most")
+	c.Flags().StringVar(&f.query.Sort, "sort", "lag", "order of the files: lag, rate, path, size, id")
+	c.Flags().StringVar(&f.query.Input, "input", "", "files of the input `NAME` only")
+	c.Flags().StringVar(&f.query.Match, "match", "", "files whose path contains `TEXT` only")
+	return c
+}
+
+// access returns how to reach the agent.
+func (f *statusFlags) access() (admin.Access, error) {
+	if _, err := agent.ParseStatusQuery(f.query.Values()); err != nil {
+		return admin.Access{}, usageError{err}
+	}
+	if (f.config == "") == (f.admin == "") {
+		return admin.Access{}, usageError{errors.New("give --config FILE or --admin ADDR")}
+	}
+	if f.admin != "" {
+		return admin.Access{Address: strings.TrimSuffix(strings.TrimPrefix(f.admin, "http://"), "/")}, nil
+	}
+	conf, err := loadConfig(f.config)
+	if err != nil {
+		return admin.Access{}, err
+	}
+	access, err := admin.ReadAccess(conf.StateDir)
+	switch {
+	case err == nil:
+		return access, nil
+	case conf.Admin.Listen == "":
+		return admin.Access{}, usageError{errors.New("admin.listen is \"\": this agent cannot be asked")}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // another user's, perhaps; the status takes no token
+		return admin.Access{Address: conf.Admin.Listen}, nil
+	}
+	return access, err
+}
+
+// askStatus asks the agent.
+func askStatus(ctx context.Context, access admin.Access, q agent.StatusQuery) (*agent.Status, error) {
+	var s agent.Status
+	if err := access.Call(ctx, "/status?"+q.Values().Encode(), nil, &s); err != nil {
+		return nil, fmt.Errorf("%w; does the agent run, and is this its admin address?", err)
+	}
+	if s.Version != agent.StatusVersion {
+		return nil, fmt.Errorf("the agent at %s tells its status in version %d, this program reads %d: use that of the agent", access.Address, s.Version, agent.StatusVersion)
+	}
+	return &s, nil
+}
+
+func printStatus(w io.Writer, s *agent.Status, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	}
+	fmt.Fprintln(w, headline(s))
+	fmt.Fprintln(w, shippingLine(s))
+	fmt.Fprintln(w, kafkaLine(s))
+	for _, p := range s.Problems {
+		fmt.Fprintln(w, "problem:", p)
+	}
+	for _, p := range s.NotReady {
+		fmt.Fprintln(w, "not ready:", p)
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "INPUT\tFILES\tLAG\tBEHIND\tREAD/S\tACKED/S\tLINES\tACKED\tUNPARSED")
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\n", agent.Printable(in.Name), in.Sums.Files, byteCount(in.Sums.Lag), behind(in.Sums.LagSeconds),
+			byteCount(int64(in.Rates.ReadBytes)), byteCount(int64(in.Rates.AcknowledgedBytes)), in.Totals.Lines, in.Totals.Acknowledged, in.Totals.Unparsed)
+	}
+	fmt.Fprintln(t, "\nSTATE\tLAG\tBEHIND\tACKED/S\tSIZE\tFORMAT\tFILE")
+	for i := range s.Files {
+		fmt.Fprintln(t, strings.Join(fileCells(&s.Files[i]), "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if more := s.FilesMatching - len(s.Files); more > 0 {
+		fmt.Fprintf(w, "and %d more; --limit shows them\n", more)
+	}
+	for i := range min(len(s.LastErrors), 5) {
+		fmt.Fprintln(w, errorLine(&s.LastErrors[i]))
+	}
+	return nil
+}
+
+// headline says what runs, and whether it is well.
+func headline(s *agent.Status) string {
+	health, ready := "healthy", "ready"
+	if !s.Healthy {
+		health = "NOT HEALTHY"
+	}
+	if !s.Ready {
+		ready = "NOT READY"
+	}
+	return fmt.Sprintf("shiplog %s on %s, process %d, %s for %s: %s, %s", s.AgentVersion, agent.Printable(s.Host), s.PID, s.Phase, span(s.Uptime), health, ready)
+}
+
+// shippingLine says what is shipped now.
+func shippingLine(s *agent.Status) string {
+	return fmt.Sprintf("files %d, lag %s (%s), read %s/s, acknowledged %s/s, %.0f lines/s", s.Sums.Files, byteCount(s.Sums.Lag), behind(s.Sums.LagSeconds),
+		byteCount(int64(s.Rates.ReadBytes)), byteCount(int64(s.Rates.AcknowledgedBytes)), s.Rates.Lines)
+}
+
+// kafkaLine says how Kafka stands.
+func kafkaLine(s *agent.Status) string {
+	var brokers []string
+	for i := range s.Kafka.Brokers {
+		brokers = append(brokers, s.Kafka.Brokers[i].Addr+" "+s.Kafka.Brokers[i].State)
+	}
+	if len(brokers) == 0 {
+		brokers = []string{"no broker was asked yet"}
+	}
+	return fmt.Sprintf("kafka: %s; in flight %s of %s; dead letters %d", strings.Join(brokers, ", "), byteCount(s.Kafka.InFlightBytes), byteCount(s.Kafka.MemoryLimit), s.Kafka.DeadLetters)
+}
+
+// fileCells are the columns of a file.
+func fileCells(f *agent.FileState) []string {
+	return []string{f.State, byteCount(f.Lag), behind(f.LagSeconds), byteCount(int64(f.Rate)), byteCount(f.Size), f.Format, agent.Printable(f.Path)}
+}
+
+func errorLine(e *agent.LastError) string {
+	text := e.At.Local().Format("15:04:05") + " " + e.Level + ": " + plainLine(e.Text)
+	if e.Path != "" {
+		text += " " + e.Path
+	}
+	if e.Count > 1 {
+		text += fmt.Sprintf(" (%d times)", e.Count)
+	}
+	return text
+}
+
+// plainLine makes a text that can stand in a line of a terminal.
+func plainLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// byteCount writes a number of bytes for a person.
+func byteCount(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	x, i := float64(n)/unit, 0
+	for ; x >= unit && i < 5; i++ {
+		x /= unit
+	}
+	return fmt.Sprintf("%.1f %ciB", x, "KMGTPE"[i])
+}
+
+// behind writes a lag in seconds; none is a dash.
+func behind(seconds float64) string {
+	if seconds <= 0 {
+		return "-"
+	}
+	return span(seconds)
+}
+
+// span writes seconds for a person.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+
+	"shiplog/agent"
+)
+
+func someStatus() *agent.Status {
+	return &agent.Status{
+		Version: 1, AgentVersion: "v1", Host: "h", Phase: "running", Ready: true, Problems: []string{"topic \"logs\" does not exist"}, FilesMatching: 3,
+		Files: []agent.FileState{
+			{ID: "000000000000000a", Path: "/var/log/a.log", State: "reading", Lag: 2048, LagSeconds: 90, Format: "json"},
+			{ID: "000000000000000b", Path: "/var/log/b.log", State: "unreadable", Reason: "permission denied"},
+		},
+		LastErrors: []agent.LastError{{At: time.Now(), Level: "warn", Text: "broker\x1b[31m is away", Count: 2}},
+	}
+}
+
+func TestPrintStatus(t *testing.T) {
+	var out bytes.Buffer
+	if err := printStatus(&out, someStatus(), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"NOT HEALTHY, ready", "problem: topic \"logs\"", "2.0 KiB", "1m30s", "/var/log/b.log", "and 1 more", "(2 times)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("an escape sequence reaches the terminal")
+	}
+}
+
+// TestWatch presses the keys and looks at the screen.
+func TestWatch(t *testing.T) {
+	var asked agent.StatusQuery
+	m := newWatch(t.Context(), func(_ context.Context, q agent.StatusQuery) (*agent.Status, error) {
+		asked = q
+		return someStatus(), nil
+	}, agent.StatusQuery{}, lipgloss.NewRenderer(&bytes.Buffer{}))
+	m.Update(m.Init()())
+	press := func(keys ...string) {
+		for _, k := range keys {
+			msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
+			switch k {
+			case "enter":
+				msg = tea.KeyMsg{Type: tea.KeyEnter}
+			case "esc":
+				msg = tea.KeyMsg{Type: tea.KeyEsc}
+			case "down":
+				msg = tea.KeyMsg{Type: tea.KeyDown}
+			}
+			m.Update(msg)
+		}
+	}
+	for _, size := range [][2]int{{120, 40}, {80, 24}, {40, 12}, {20, 8}} {
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		lines := strings.Split(m.View(), "\n")
+		for _, l := range lines {
+			if lipgloss.Width(l) > size[0] {
+				t.Errorf("%v: a line of %d columns", size, lipgloss.Width(l))
+			}
+		}
+	}
+	m.Update(tea.WindowSizeMsg{Width: 100, Height: 30})
+	press("r", "/", "b", "l", "enter")
+	m.Update(m.fetch()())
+	if asked.Sort != "rate" || asked.Match != "bl" || asked.Limit != 200 {
+		t.Errorf("asked for %+v", asked)
+	}
+	press("down", "enter")
+	if v := m.View(); !strings.Contains(v, "permission denied") || !strings.Contains(v, "000000000000000b") {
+		t.Errorf("looked into:\n%s", v)
+	}
+	press("esc")
+	if v := m.View(); !strings.Contains(v, "> unreadable") || !strings.Contains(v, `filter "bl"`) {
+		t.Errorf("list:\n%s", v)
+	}
+	m.Update(answerMsg{nil, errors.New("connection refused")})
+	if v := m.View(); !strings.Contains(v, "connection refused") || !strings.Contains(v, "a.log") {
+		t.Errorf("without an answer:\n%s", v)
+	}
+	if _, cmd := m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q")}); cmd == nil {
+		t.Error("q does not quit")
+	}
+}

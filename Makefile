@@ -25,7 +25,7 @@ ROUNDS ?= 3
 AGAINST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages release test-packages manifests test test-race test-kafka torture simulate bench agents fuzz vet lint cross ci clean
+.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture simulate bench agents fuzz vet lint cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench: ## measure the whole process, a table: ROW=plain ROUNDS=3 AGAINST=another
 
 agents: ## many agents, one broker, an outage: AGENTS=200 (Linux, 25 MiB each)
 	AGENTS='$(AGENTS)' $(GO) test -count 1 -timeout 0 -run '^TestAgents$$' ./cmd/shiplog -v
+
+test-wine: ## run tests as Windows programs, and shiplog.exe, under wine (wants wine64, gcc-mingw-w64-x86-64)
+	packaging/windows/test-wine.sh
+
+windows: ## build the zip for Windows into dist/
+	ARCHIVE_TARGETS=windows/amd64 packaging/build archives dist
 
 fuzz: ## run each fuzz target for SECONDS
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"shiplog/agent/checkpoint"
@@ -17,6 +16,7 @@ import (
 	"shiplog/agent/parse"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
+	"shiplog/tailer"
 )
 
 // headerReplayed marks a record that was a dead letter before.
@@ -77,7 +77,7 @@ func (l *letterReader) learn() error {
 func (l *letterReader) input(path string) int {
 	matches := func(patterns []string) bool {
 		for _, p := range patterns {
-			if doublestar.PathMatchUnvalidated(p, path) {
+			if tailer.MatchPath(p, path) {
 				return true
 			}
 		}

@@ -137,7 +137,7 @@ func (d *pathInfo) deniedFolder(path string) {
 // open says whether the file may be read, and whether it looks like text.
 func (d *pathInfo) open(path string) {
 	who := thisUser()
-	f, err := os.Open(path)
+	f, err := openShared(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		d.kind = pathDenied

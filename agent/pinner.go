@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -277,7 +276,7 @@ func (p *pinner) kept(f *tailer.Status, n pin, how string) {
 func (p *pinner) withContent(ctx context.Context, f *tailer.Status, do func(io.ReaderAt) error) error {
 	content, err := p.tailer.Descriptor(ctx, f.ID)
 	if err != nil && !f.Deleted {
-		if content, err = os.Open(f.Path); err == nil {
+		if content, err = openShared(f.Path); err == nil {
 			if dev, ino, ierr := tailer.Identity(f.Path); ierr != nil || dev != f.Dev || ino != f.Ino {
 				err = errors.Join(tailer.ErrOtherFile, ierr, content.Close())
 			}

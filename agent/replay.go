@@ -16,6 +16,7 @@ import (
 	"shiplog/agent/config"
 	"shiplog/agent/transform"
 	"shiplog/shipper"
+	"shiplog/tailer"
 )
 
 // ReplayOptions say which dead letters are sent again, and how.
@@ -138,7 +139,7 @@ type replay struct {
 // selects tells whether the letter is to be sent.
 func (r *replay) selects(l *shipper.Letter) bool {
 	return (r.o.Reason == "" || matchText(r.o.Reason, l.Reason) || matchText(r.o.Reason, l.Code)) &&
-		(r.o.File == "" || doublestar.PathMatchUnvalidated(r.o.File, l.Path))
+		(r.o.File == "" || tailer.MatchPath(r.o.File, l.Path))
 }
 
 // matchText matches text, in which a slash is a character as any other.

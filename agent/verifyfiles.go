@@ -19,6 +19,7 @@ import (
 
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
+	"shiplog/tailer"
 )
 
 // onDisk is a file that is compared with the topics.
@@ -172,7 +173,7 @@ func excluded(c *config.Config, path string) bool {
 }
 
 func matches(globs []string, path string) bool {
-	return slices.ContainsFunc(globs, func(g string) bool { return doublestar.PathMatchUnvalidated(g, path) })
+	return slices.ContainsFunc(globs, func(g string) bool { return tailer.MatchPath(g, path) })
 }
 
 // look reads the beginning of the file.

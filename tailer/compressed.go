@@ -298,7 +298,7 @@ func (p *packedFile) look() (look, error) {
 		p.release()
 		p.back, p.buf = nil, nil
 	}
-	l := look{size: p.end, raw: p.raw, mtime: p.mtime, links: links(fi), packed: true, whole: p.err == io.EOF}
+	l := look{size: p.end, raw: p.raw, mtime: p.mtime, links: links(p.file.File, fi), packed: true, whole: p.err == io.EOF}
 	var damage *DamagedError
 	switch {
 	case errors.Is(p.err, errIncomplete) || errors.As(p.err, &damage):

@@ -59,7 +59,7 @@ func (p plain) look() (look, error) {
 	if err != nil {
 		return look{}, err
 	}
-	return look{size: fi.Size(), raw: fi.Size(), mtime: fi.ModTime(), links: links(fi)}, nil
+	return look{size: fi.Size(), raw: fi.Size(), mtime: fi.ModTime(), links: links(p.File, fi)}, nil
 }
 
 func (plain) hold(int64) {}

@@ -28,7 +28,11 @@ func newPattern(glob string) (pattern, error) {
 		return pattern{}, fmt.Errorf("%q is not a valid path pattern", glob)
 	}
 	base, rest := doublestar.SplitPattern(filepath.ToSlash(glob))
-	p := pattern{glob: glob, base: filepath.FromSlash(base), depth: strings.Count(rest, "/"), plain: !strings.ContainsAny(glob, "*?[{")}
+	base = filepath.FromSlash(base)
+	if volume := filepath.VolumeName(base); volume != "" && volume == base {
+		base += string(filepath.Separator) // else C: is the drive's current folder
+	}
+	p := pattern{glob: glob, base: base, depth: strings.Count(rest, "/"), plain: !strings.ContainsAny(glob, "*?[{")}
 	if strings.Contains(rest, "**") {
 		p.depth = -1
 	}
@@ -67,7 +71,7 @@ func newMatcher(inputs []Input) (*matcher, error) {
 func (m *matcher) input(path string) (int, bool) {
 	for i, ps := range m.patterns {
 		for _, p := range ps {
-			if doublestar.PathMatchUnvalidated(p.glob, path) && !m.excluded(i, path) {
+			if MatchPath(p.glob, path) && !m.excluded(i, path) {
 				return i, true
 			}
 		}
@@ -86,7 +90,7 @@ func (m *matcher) named(path string) (int, bool) {
 }
 
 func (m *matcher) excluded(input int, path string) bool {
-	return slices.ContainsFunc(m.exclude[input], func(g string) bool { return doublestar.PathMatchUnvalidated(g, path) })
+	return slices.ContainsFunc(m.exclude[input], func(g string) bool { return MatchPath(g, path) })
 }
 
 // candidate is a path that an input wants, and what lies there.

@@ -3,8 +3,6 @@ package tailer
 import (
 	"path/filepath"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Match says whether the inputs want a path, and which pattern decides.
@@ -32,7 +30,7 @@ func Explain(inputs []Input, path string) (Match, error) {
 	var left Match // what an exclude pattern keeps out
 	for i, ps := range m.patterns {
 		for _, p := range ps {
-			if !doublestar.PathMatchUnvalidated(p.glob, path) {
+			if !MatchPath(p.glob, path) {
 				continue
 			}
 			by := m.excludedBy(i, path)
@@ -53,7 +51,7 @@ func Explain(inputs []Input, path string) (Match, error) {
 // excludedBy returns the pattern by which the input leaves path out, if any.
 func (m *matcher) excludedBy(input int, path string) string {
 	for _, g := range m.exclude[input] {
-		if doublestar.PathMatchUnvalidated(g, path) {
+		if MatchPath(g, path) {
 			return g
 		}
 	}
@@ -81,7 +79,7 @@ func divergence(glob, path string) (depth int, part, want string) {
 	ps, fs := splitParts(glob), splitParts(path)
 	for f := len(fs); f > 0; f-- {
 		for p := len(ps); p > 0; p-- {
-			if !doublestar.PathMatchUnvalidated(joinParts(ps[:p]), joinParts(fs[:f])) {
+			if !MatchPath(joinParts(ps[:p]), joinParts(fs[:f])) {
 				continue
 			}
 			if f < len(fs) {

@@ -72,10 +72,6 @@ type file struct {
 // newline, is waited for: its writer may still hold the file.
 const partialWait = 5 * time.Second
 
-// deletedWait is how long a deleted file stays open after its last byte: its
-// writer may still hold it, but its space on disk is held as well.
-const deletedWait = time.Minute
-
 // unreadableWait is how long a rotated file that cannot be read holds up its
 // successor.
 const unreadableWait = 30 * time.Second

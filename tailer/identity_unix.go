@@ -23,7 +23,7 @@ func keyOf(_ *os.File, fi os.FileInfo) fileKey {
 func keyAt(_ string, fi os.FileInfo) (fileKey, error) { return keyOf(nil, fi), nil }
 
 // links returns how many names the file has: 0 when it was deleted while open.
-func links(fi os.FileInfo) int {
+func links(_ *os.File, fi os.FileInfo) int {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return int(st.Nlink)
 	}

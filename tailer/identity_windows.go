@@ -3,6 +3,7 @@ package tailer
 import (
 	"fmt"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -37,6 +38,21 @@ func keyAt(path string, _ os.FileInfo) (fileKey, error) {
 	return k, nil
 }
 
-// links returns 1: a file that is open here cannot lose its last name on this
-// system before it is closed.
-func links(os.FileInfo) int { return 1 }
+// links returns how many names the open file has. One that was deleted while it
+// is open here has none: as long as it is, nobody can make another of its name.
+func links(f *os.File, _ os.FileInfo) int {
+	var info struct { // FILE_STANDARD_INFO
+		allocated, end int64
+		links          uint32
+		deletePending  bool
+		directory      bool
+	}
+	err := windows.GetFileInformationByHandleEx(windows.Handle(f.Fd()), windows.FileStandardInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
+	switch {
+	case err != nil: // of a file system that does not tell
+		return 1
+	case info.deletePending:
+		return 0
+	}
+	return int(info.links)
+}

@@ -32,6 +32,9 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 			errs[c.name] = c.err.Error()
 			if f := t.byName[c.name]; f != nil {
 				names[c.name] = f.src.key // not to be seen is not gone
+				if heldNames && f.src.f != nil {
+					t.wakeLater(f) // deleted, perhaps: the open file tells
+				}
 			}
 		case c.info.Mode()&fs.ModeNamedPipe != 0:
 			t.followPipe(ctx, c)

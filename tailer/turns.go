@@ -164,6 +164,10 @@ func (t *Tailer) turned(r result) {
 	delete(t.reading, f.src.stream)
 	t.ready = append(t.ready, t.blocked...)
 	t.blocked = t.blocked[:0]
+	if heldNames && r.err == nil && r.raw > 0 && r.links == 0 && f.name != "" {
+		f.links = 0
+		t.loseName(f, now) // its folder still shows the name, and nothing can be asked of it
+	}
 	if f.src.f != nil {
 		t.open.touch(f)
 		t.limitOpen()

@@ -61,8 +61,14 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.CompactAt <= 0 {
 		o.CompactAt = 1 << 20
 	}
+	_, there := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w; create it for this user, or choose another by state_dir", err)
+	}
+	if errors.Is(there, fs.ErrNotExist) {
+		if err := makePrivate(dir); err != nil { // of a file system without access lists, say
+			o.Log.Warn("the state directory is open to whoever its parent is open to", "error", err)
+		}
 	}
 	l, err := lock(dir)
 	if err != nil {

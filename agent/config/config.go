@@ -166,9 +166,17 @@ func DefaultInput() Input {
 	return Input{Format: "auto", Timezone: time.Local, DateOrder: "auto", Start: "beginning", Multiline: defaultMultiline(), Encoding: "auto", MaxLineBytes: 1 << 20, RotateWait: time.Second}
 }
 
+// DefaultPath is where the configuration of a service is kept.
+func DefaultPath() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(os.Getenv("ProgramData"), "shiplog", "shiplog.yaml")
+	}
+	return "/etc/shiplog/shiplog.yaml"
+}
+
 func defaultStateDir() string {
 	if runtime.GOOS == "windows" {
-		return filepath.Join(os.Getenv("ProgramData"), "shiplog")
+		return filepath.Join(os.Getenv("ProgramData"), "shiplog", "state")
 	}
 	return "/var/lib/shiplog"
 }

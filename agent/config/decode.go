@@ -153,12 +153,18 @@ func (d *decoder) parse(r io.Reader) *yaml.Node {
 	return root
 }
 
+// backslashHint is for who writes a path of Windows in double quotes.
+const backslashHint = `: in double quotes a backslash begins an escape; write 'C:\logs\*.log' in single quotes, or with slashes`
+
 // syntax turns an error of the YAML library, which knows the line only, into
 // ours.
 func (d *decoder) syntax(err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.Contains(text, "unknown anchor") { // it names the word, which may be a password
 		text = "a value that begins with * has to stand in quotes"
+	}
+	if strings.Contains(text, "unknown escape character") {
+		text += backslashHint
 	}
 	e := &Error{File: d.file, Text: "not valid YAML: " + text}
 	if rest, ok := strings.CutPrefix(text, "line "); ok {

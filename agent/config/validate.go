@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"gopkg.in/yaml.v3"
@@ -124,6 +125,9 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 				return
 			case s == "":
 				d.fail(n, path, "is empty")
+				return
+			case strings.ContainsFunc(s, unicode.IsControl):
+				d.fail(n, path, "%q has a control character%s", s, backslashHint)
 				return
 			case !doublestar.ValidatePathPattern(s):
 				d.fail(n, path, "%q is not a valid pattern: check its brackets and braces", s)

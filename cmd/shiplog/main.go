@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newReload(), newCheck(), newParse(), newInit(), newConsume(), newVerify(), newReplay(), newStatus(), newState(), newWhy(), newSchema(), newDemo(), newMan(), newVersion())
+	root.AddCommand(newRun(), newReload(), newCheck(), newParse(), newInit(), newConsume(), newVerify(), newReplay(), newStatus(), newState(), newWhy(), newSchema(), newDemo(), newMan(), newVersion(), newService())
 	markUsage(root)
 	return root
 }

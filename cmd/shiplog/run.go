@@ -32,6 +32,9 @@ With --once it reads what is there, takes the files as finished (a last line
 without a newline is shipped too), ships all of it, and ends.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if service, err := asService(path); service {
+				return err
+			}
 			conf, err := loadConfig(path)
 			if err != nil {
 				return err
@@ -46,9 +49,9 @@ without a newline is shipped too), ships all of it, and ends.`,
 			defer signal.Stop(hangup)
 			level := new(slog.LevelVar)
 			level.Set(conf.Log.Level)
-			o := agent.Options{Once: once, Version: version, ConfigPath: abs, Log: newLevelLog(conf.Log, level, c.ErrOrStderr()), Level: level, Hangup: hangup}
-			if !once {
-				o.Load = func() (*config.Config, error) { return loadConfig(path) }
+			o := runOptions(abs, newLevelLog(conf.Log, level, c.ErrOrStderr()), level, hangup)
+			if once {
+				o.Once, o.Load = true, nil
 			}
 			return agent.Run(c.Context(), conf, o)
 		},
@@ -56,6 +59,12 @@ without a newline is shipped too), ships all of it, and ends.`,
 	configFlag(c, &path)
 	c.Flags().BoolVar(&once, "once", false, "read what is there, ship it, and end")
 	return c
+}
+
+// runOptions are those of an agent that is told by hangup to read its
+// configuration, at the absolute path, again.
+func runOptions(path string, log *slog.Logger, level *slog.LevelVar, hangup <-chan os.Signal) agent.Options {
+	return agent.Options{Version: version, ConfigPath: path, Log: log, Level: level, Hangup: hangup, Load: func() (*config.Config, error) { return loadConfig(path) }}
 }
 
 // configFlag adds --config, which loadConfig reads.

@@ -71,11 +71,12 @@ func (g *gatherer) line(data []byte, base int64, at, newline, end int, flags Fla
 		text, flags = text[:runeBoundary(text, g.limit)], flags|Truncated
 	}
 	start, stop := base+int64(at), base+int64(end)
-	if !g.add(&g.e, text, start, stop, flags) {
+	var own ownState
+	if !g.add(&g.e, text, start, stop, flags, &own) {
 		if g.emit(data, base); g.refused {
 			return
 		}
-		g.add(&g.e, text, start, stop, flags)
+		g.add(&g.e, text, start, stop, flags, &own)
 	}
 	if g.e.lines == 1 && g.e.start == start {
 		g.first, g.bad = text, bad

@@ -97,6 +97,9 @@ func (j traceJoiner) Join(state uint32, line []byte) (joins bool, next uint32) {
 			first |= uint32(i+1)<<stateLanguage | next
 		}
 	}
+	if current != 0 { // what the trace made of it says nothing of it as a first line
+		_, first = j.Join(0, line)
+	}
 	return false, first
 }
 

@@ -125,8 +125,7 @@ func join(j Joiner, text string) []string {
 		}
 		joins, next := j.Join(state, []byte(l))
 		if state != 0 && !joins {
-			flush()
-			_, next = j.Join(0, []byte(l))
+			flush() // next is what it is as a first line: TestJoinersAgreeOnFirstLines
 		}
 		open = append(open, l)
 		if state = next; state == 0 {
@@ -236,6 +235,42 @@ func TestJoinAllocatesNothing(t *testing.T) {
 	}
 }
 
+// firstLinesAgree checks that what a joiner says to a line that does not join is
+// what it says to it where no entry is open.
+func firstLinesAgree(t *testing.T, j Joiner, text string) {
+	t.Helper()
+	state := uint32(0)
+	for _, l := range strings.Split(text, "\n") {
+		if l == "" && state == 0 {
+			continue
+		}
+		joins, next := j.Join(state, []byte(l))
+		if _, first := j.Join(0, []byte(l)); state != 0 && !joins && next != first {
+			t.Fatalf("%T: %q after state %#x: next is %#x, as a first line %#x", j, l, state, next, first)
+		}
+		state = next
+	}
+}
+
+// TestJoinersAgreeOnFirstLines: a line that does not join is not asked for again.
+func TestJoinersAgreeOnFirstLines(t *testing.T) {
+	all := []string{javaTrace, dotnetTrace, pythonTrace, goTrace, rubyTrace, nodeTrace, phpTrace, "{\n a\n}", "2026-11-23 10:00:00 one", "panic: x", "no trace"}
+	js := []Joiner{NewAutoJoiner(begins), NewPatternJoiner(regexp.MustCompile("^2"), nil, regexp.MustCompile("x$"))}
+	for name := range presets() {
+		js = append(js, preset(t, name))
+	}
+	for _, j := range js {
+		for _, a := range all {
+			lines := strings.Split(a, "\n")
+			for n := 1; n <= len(lines); n++ { // each trace broken off by each other
+				for _, b := range all {
+					firstLinesAgree(t, j, strings.Join(lines[:n], "\n")+"\n"+b)
+				}
+			}
+		}
+	}
+}
+
 func FuzzJoiners(f *testing.F) {
 	for _, s := range []string{javaTrace, dotnetTrace, pythonTrace, goTrace, rubyTrace, nodeTrace, phpTrace, "{\n}\n", "#\n\"}\nPHP \n...\n"} {
 		f.Add(s)
@@ -246,6 +281,7 @@ func FuzzJoiners(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, j := range js {
+			firstLinesAgree(t, j, text)
 			nonBlank := func(s string) string {
 				var out []string
 				for _, l := range strings.Split(s, "\n") {

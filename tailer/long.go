@@ -182,7 +182,7 @@ func (g *gatherer) offer(line []byte, start, end int64, flags Flags) bool {
 	if len(text) > g.limit {
 		text, flags = text[:runeBoundary(text, g.limit)], flags|Truncated
 	}
-	added := g.add(&g.e, text, start, end, flags)
+	added := g.add(&g.e, text, start, end, flags, &ownState{})
 	g.b.text = g.b.text[:min(before, len(g.b.text))]
 	return !added || g.e.over
 }

@@ -16,7 +16,8 @@ type Joiner interface {
 	// own entry where it does not join; 0 says that the entry ends with it, so
 	// that nothing is waited for.
 	//
-	// A line that does not join is asked for once more, with state 0.
+	// A line that does not join is not asked for again: what Join returned for it
+	// with any state has to be what it would have returned with state 0.
 	Join(state uint32, line []byte) (joins bool, next uint32)
 }
 
@@ -66,11 +67,19 @@ type openEntry struct {
 	carried    bool // it began in the file before; end is 0 as long as this file adds nothing
 }
 
+// ownState is the joiner's state after a line as the first of an entry, once that
+// is known.
+type ownState struct {
+	state uint32
+	known bool
+}
+
 // add adds the line at the raw range [start,end) to the entry, or begins one
 // with it. It returns false where the line belongs to none but its own: then the
 // entry is to be handed over, and the line to be added to the next. text is cut
-// to the limit already if flags have Truncated.
-func (f *form) add(e *openEntry, text []byte, start, end int64, flags Flags) bool {
+// to the limit already if flags have Truncated. own keeps what the joiner said to
+// the line from the one call to the other.
+func (f *form) add(e *openEntry, text []byte, start, end int64, flags Flags, own *ownState) bool {
 	if e.lines == 0 {
 		e.seen = end
 		if flags&Truncated == 0 && blank(text) {
@@ -78,7 +87,10 @@ func (f *form) add(e *openEntry, text []byte, start, end int64, flags Flags) boo
 		}
 		*e = openEntry{lines: 1, size: len(text), start: start, end: end, seen: end, flags: flags, over: f.joiner == nil || flags != 0}
 		if !e.over {
-			_, e.state = f.joiner.Join(0, text)
+			if !own.known {
+				_, own.state = f.joiner.Join(0, text)
+			}
+			e.state = own.state
 			e.over = e.state == 0
 		}
 		return true
@@ -90,6 +102,7 @@ func (f *form) add(e *openEntry, text []byte, start, end int64, flags Flags) boo
 		return true
 	}
 	if !joins {
+		own.state, own.known = next, true
 		return false
 	}
 	if flags&Truncated != 0 || f.full(e, 1, 1+len(text), end) {

@@ -24,6 +24,7 @@ import (
 //	SPEED=1         or it is skipped
 //	SPEED_ROW       a regular expression: the rows to measure
 //	SPEED_ROUNDS    how often each is measured (3); the best of them is printed
+//	SPEED_BINARY    the binary of shiplog; else it is built
 //	SPEED_AGAINST   another binary of shiplog, measured in turn with this one
 func TestSpeed(t *testing.T) {
 	if os.Getenv("SPEED") == "" {
@@ -36,7 +37,12 @@ func TestSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("SPEED_ROW: %v", err)
 	}
-	s := &speed{rounds: int(tortureNumber(t, "SPEED_ROUNDS", 3)), dir: t.TempDir(), binaries: []string{buildAgent(t)}}
+	s := &speed{rounds: int(tortureNumber(t, "SPEED_ROUNDS", 3)), dir: t.TempDir()}
+	if binary := os.Getenv("SPEED_BINARY"); binary != "" {
+		s.binaries = []string{binary}
+	} else {
+		s.binaries = []string{buildAgent(t)}
+	}
 	if other := os.Getenv("SPEED_AGAINST"); other != "" {
 		if other, err = filepath.Abs(other); err != nil {
 			t.Fatal(err)

@@ -89,6 +89,10 @@ type Options struct {
 	Version, ConfigPath string
 	// Listening, if set, is told the address of the admin server.
 	Listening func(net.Addr)
+	// Needs, if set, is told how many bytes of memory the run has use for, at its
+	// start and when that has changed: a collector that knows it need not let
+	// garbage pile up as high as what is in flight.
+	Needs func(bytes int64)
 
 	readThrough func(*os.File) io.ReaderAt // tailer.Options.ReadThrough
 }
@@ -122,6 +126,7 @@ type Agent struct {
 	counts     counts
 	metrics    *metrics
 	followers  followers
+	needs      int64 // as told to Options.Needs; the saver's
 
 	damaged   []string
 	recent    recentErrors
@@ -283,6 +288,7 @@ func (a *Agent) run(ctx context.Context) error {
 // save writes to disk what has changed, each checkpoint_interval, until ctx
 // ends. An error leaves shipping alone: it is told, and tried again.
 func (a *Agent) save(ctx context.Context) {
+	a.tellNeeds()
 	every := a.config().CheckpointInterval
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -298,6 +304,27 @@ func (a *Agent) save(ctx context.Context) {
 			every = now
 			tick.Reset(every)
 		}
+	}
+}
+
+const (
+	// ownMemory is what a run has use for beside memory_limit: clients, the blocks
+	// and records on their way, what is compressed.
+	ownMemory = 36 << 20
+	// fileMemory is what a known file takes, generously.
+	fileMemory = 3 << 10
+)
+
+// tellNeeds tells Options.Needs, unless next to nothing has changed. It belongs to
+// the saver.
+func (a *Agent) tellNeeds() {
+	if a.o.Needs == nil {
+		return
+	}
+	needs := a.config().MemoryLimit + ownMemory + fileMemory*int64(a.ledger.size())
+	if d := needs - a.needs; d > ownMemory/8 || -d > ownMemory/8 {
+		a.needs = needs
+		a.o.Needs(needs)
 	}
 }
 
@@ -331,6 +358,7 @@ func (a *Agent) saveChanges() error {
 // saveOnce is saveChanges, with what the status shows of it.
 func (a *Agent) saveOnce() {
 	a.saver.begin(time.Now())
+	a.tellNeeds()
 	err := a.saveChanges()
 	if err == nil {
 		a.saves.Add(1)

@@ -88,6 +88,13 @@ func (l *ledger) resume() []tailer.State {
 	return out
 }
 
+// size returns how many files there are.
+func (l *ledger) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.files)
+}
+
 // handed notes that a block is about to be handed over, for these topics; none
 // where nothing of it is sent. It reports whether its file and they were saved.
 func (l *ledger) handed(b *tailer.Block, topics ...string) (saved bool) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,10 @@ without a newline is shipped too), ships all of it, and ends.`,
 // runOptions are those of an agent that is told by hangup to read its
 // configuration, at the absolute path, again.
 func runOptions(path string, log *slog.Logger, level *slog.LevelVar, hangup <-chan os.Signal) agent.Options {
-	return agent.Options{Version: version, ConfigPath: path, Log: log, Level: level, Hangup: hangup, Load: func() (*config.Config, error) { return loadConfig(path) }}
+	return agent.Options{
+		Version: version, ConfigPath: path, Log: log, Level: level, Hangup: hangup, Needs: limitMemory(),
+		Load: func() (*config.Config, error) { return loadConfig(path) },
+	}
 }
 
 // configFlag adds --config, which loadConfig reads.
@@ -98,4 +102,13 @@ func newLevelLog(l config.Log, level slog.Leveler, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// limitMemory returns what has the garbage collector keep to what a run has use
+// for; nil where the environment says what it has to keep to.
+func limitMemory() func(bytes int64) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	return func(bytes int64) { debug.SetMemoryLimit(bytes) }
 }

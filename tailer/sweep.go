@@ -42,7 +42,7 @@ const (
 	// leave the same time.
 	steadyAfter = 2 * time.Second
 	// recentFor is how long a file is looked at by each scan after it grew.
-	recentFor = time.Minute
+	recentFor = 10 * time.Second
 	// roundFiles is how many other files a scan looks at.
 	roundFiles = 256
 )

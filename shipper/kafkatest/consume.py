@@ -3,6 +3,7 @@
 Usage: consume.py ADDRESS TOPIC
 """
 import sys
+import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
@@ -12,9 +13,12 @@ consumer = Consumer({
     "group.id": "kafkatest",  # asked for, never joined: assign() is not subscribe()
     "enable.auto.commit": False,
 })
-partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-if not partitions:
-    sys.exit(f"topic {topic} does not exist")
+# A broker that has just made a topic may not know of it yet.
+deadline = time.monotonic() + 60
+while not (partitions := consumer.list_topics(topic, timeout=30).topics[topic].partitions):
+    if time.monotonic() > deadline:
+        sys.exit(f"topic {topic} does not exist")
+    time.sleep(0.1)
 consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
 
 out = sys.stdout.buffer

@@ -122,9 +122,10 @@ func TestUTF16File(t *testing.T) {
 		r.start()
 		r.append("a.log", string(encode(t, enc, "drei 《\xed\n")))
 		r.want("eins é", "zwei 日本", "drei 《\uFFFD")
-		if fs := r.tailer.Files(); fs[0].Encoding != enc || fs[0].Read != fs[0].Size {
-			t.Errorf("%+v", fs)
-		}
+		r.wait("the status after the turn", func() bool {
+			fs := r.tailer.Files()
+			return fs[0].Encoding == enc && fs[0].Read == fs[0].Size
+		})
 		r.stop()
 	}
 }

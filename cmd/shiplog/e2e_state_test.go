@@ -122,7 +122,7 @@ func testOddNames(t *testing.T, e *e2e) {
 	quoted := `a b\n\x1b[31m\xff.log"`
 	for _, args := range [][]string{{"state", "list"}, {"state", "show", path}, {"why", path}, {"state", "rewind", path, "--to", "0"}, {"state", "list", "--json"}, {"state", "forget", path}} {
 		out := e.want(args, 0)
-		if strings.Contains(out, "\x1b") || strings.Contains(out, "\xff") || strings.Contains(out, "b\n") {
+		if strings.Contains(out, "\x1b") || strings.Contains(out, "\xff") || strings.Contains(out, "a b\n") {
 			t.Errorf("%q prints %q", args, out)
 		}
 		if args[len(args)-1] != "--json" && !strings.Contains(out, quoted) {

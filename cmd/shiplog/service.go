@@ -1,12 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-)
-
-// serviceName is the name of the Windows service, and of the source of its
-// events.
-const serviceName = "shiplog"
+import "github.com/spf13/cobra"
 
 func newService() *cobra.Command {
 	c := &cobra.Command{

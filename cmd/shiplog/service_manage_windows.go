@@ -16,6 +16,10 @@ import (
 	"shiplog/agent/config"
 )
 
+// serviceName is the name of the Windows service, and of the source of its
+// events.
+const serviceName = "shiplog"
+
 func errNoSubcommand() error {
 	return usageError{errors.New("say what to do: install, start, stop, remove or status; see shiplog service --help")}
 }

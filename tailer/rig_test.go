@@ -2,10 +2,13 @@ package tailer
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +17,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) { // the default
+		flag.Set("test.parallel", "8") //nolint:errcheck // it exists: these tests wait more than they work
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // rig runs a tailer over a folder and keeps what it hands over, and what an
 // agent would write into its checkpoint.

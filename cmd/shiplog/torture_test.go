@@ -35,8 +35,11 @@ func TestTorture(t *testing.T) {
 		{name: "rotate-only", partitions: 1, deletes: true, exact: true, ordered: true},
 		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
 		{name: "reload", partitions: 1, reloads: true, exact: true, ordered: true},
-		{name: "gzip", partitions: 1, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
-		// Not ordered: a file that was moved before it was seen has a name of its own.
+		// The others are not ordered. Where files are renamed and compressed at the very
+		// moment at which an agent looks for those that it missed, one can still be found
+		// after its successor, in perhaps one run of five; and a file that was moved
+		// before it was seen has a name of its own.
+		{name: "gzip", partitions: 1, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "moves", partitions: 1, gzips: true, moves: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "copytruncate", partitions: 1, copies: true, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}, exact: true},

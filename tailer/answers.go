@@ -1,0 +1,241 @@
+package tailer
+
+import (
+	"slices"
+	"time"
+)
+
+// answered brings the books up to what the finder found beside the missing
+// files.
+func (t *Tailer) answered(fs []found) {
+	now := time.Now()
+	t.rescan = true
+	for _, r := range fs {
+		f := t.byID[r.id]
+		if f == nil {
+			continue
+		}
+		f.looking = false
+		delete(t.sought, f)
+		t.postpone(f, r.undecided || r.again, now)
+		if f.here && !f.displaced && f.name != "" {
+			continue // it was asked about for its successor's sake
+		}
+		if f.busy { // it is open, so only its name is of interest: ask again
+			f.lostName = true
+			continue
+		}
+		t.settle(f, r, now)
+	}
+	var later []generation
+	var early []*file
+	for _, r := range fs {
+		switch f := t.byID[r.id]; {
+		case len(r.later) == 0:
+		case f != nil && !t.o.Once && t.awaited(f.src.origin): // what comes before them may be there, and not be told yet
+			early = append(early, f)
+		default:
+			later = append(later, r.later...)
+		}
+	}
+	for _, f := range early { // they are asked for again
+		t.undecided[f] = true
+	}
+	slices.SortStableFunc(later, older)
+	for _, g := range later { // now that all that were missing have their places
+		t.meetLater(g, now)
+	}
+}
+
+// meetLater takes up a rotated file that was never seen under its own name. A
+// missing file that had the same inode once does not count: if this were it,
+// it would have been found.
+func (t *Tailer) meetLater(g generation, now time.Time) {
+	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
+		return
+	}
+	in := t.wanting(g.origin, g.path)
+	if in == nil {
+		return
+	}
+	delete(t.doubtful, g.key)
+	f := t.register(g.origin, g.name, g.path, in, g.key, g.size, now)
+	f.packed, f.src.head = g.packed, g.head
+	// It had its name when it was made, or last written, and perhaps no longer:
+	// what took the name after it may be as old as that, and be renamed too
+	// before it is met.
+	f.src.seen = min(f.src.seen, g.born.UnixNano(), g.mtime.UnixNano())
+	if f.displaced {
+		f.moved, f.stale = now, true
+		t.watched[f] = true
+	}
+	t.liveLast(f.src.stream)
+	t.tell(Found, f, 0, nil)
+	t.wakeNow(f)
+}
+
+// postpone has the file looked for once more if the answer was no answer yet.
+func (t *Tailer) postpone(f *file, undecided bool, now time.Time) {
+	switch {
+	case !undecided || t.o.Once:
+		f.undecided = time.Time{}
+	case f.undecided.IsZero():
+		f.undecided = now
+		fallthrough
+	default:
+		t.undecided[f] = true
+	}
+}
+
+// settle decides where a missing file is.
+func (t *Tailer) settle(f *file, r found, now time.Time) {
+	other := t.byKey[r.key]
+	if r.reused {
+		f.truncated = time.Time{}
+	}
+	if r.path == "" && r.short == nil && !f.truncated.IsZero() {
+		r.short = t.shortDoubt(f)
+	}
+	switch {
+	case r.path != "" && f.src.f != nil && r.key != f.src.key && !f.leaving:
+		// A copy: the open file is the truth.
+	case r.path != "" && other != nil && other != f && other.here:
+		t.settleTaken(f, other, now)
+	case r.path != "":
+		t.settleAt(f, r.place, now)
+	case r.short != nil:
+		t.meetCopy(f, r.short, now)
+		t.vanish(f, now)
+	case f.leaving:
+		t.tellHow(Deleted, f, 0, time.Time{}, time.Time{})
+		t.forget(f)
+	case f.src.f != nil:
+		// Deleted, or moved elsewhere: read on while it is open.
+	case (r.undecided || r.again) && !t.o.Once:
+		// Its successors wait for the answer, and so does what came after it.
+	case !f.sought && !t.o.Once && !f.missed:
+		// A folder in which files are being renamed is listed with gaps.
+		f.sought = true
+		t.undecided[f] = true
+	default:
+		t.vanish(f, now)
+	}
+	f.leaving = false
+}
+
+// settleTaken decides on a missing file that was found where another is known to
+// lie. That one may have been written over: a copy is often made into the file
+// that holds the last one.
+func (t *Tailer) settleTaken(f, other *file, now time.Time) {
+	switch {
+	case f.leaving:
+		t.forget(f)
+	case f.src.f != nil:
+	case f.src.off == 0: // nothing of it was read, and the other reads all of it
+		f.truncated = time.Time{}
+		t.vanish(f, now)
+	case t.o.Once || !f.undecided.IsZero() && now.Sub(f.undecided) > unreadableWait:
+		t.vanish(f, now)
+	default:
+		t.postpone(f, true, now)
+		t.wakeNow(other)
+	}
+}
+
+// settleAt takes up a file where it was found.
+func (t *Tailer) settleAt(f *file, at place, now time.Time) {
+	delete(t.doubtful, at.key)
+	f.sought = false
+	if f.here && f.src.path == at.path && f.src.key == at.key {
+		t.wakeNow(f)
+		return
+	}
+	if f.src.key != at.key {
+		t.shut(f)
+	}
+	if !f.here {
+		t.arrive(f, "", at.path, at.key, now)
+	} else {
+		t.unplace(f)
+		f.src.path, f.src.key = at.path, at.key
+		t.place(f)
+		t.watched[f] = true
+		t.tell(Moved, f, 0, nil)
+	}
+	switch {
+	case !f.truncated.IsZero():
+		t.tellCopied(f, at, at.size, now)
+		f.truncated = time.Time{}
+	case at.packed:
+		t.tellHow(Compressed, f, 0, time.Time{}, time.Time{})
+	default:
+		t.tellHow(Renamed, f, 0, time.Time{}, time.Time{})
+	}
+	f.packed, f.links = at.packed, 1
+	if f.raw = at.size; !at.packed {
+		f.size = at.size
+	}
+	t.wakeNow(f)
+}
+
+// vanish gives a file up that is nowhere. It is kept in mind, closed: a folder
+// may have been unmounted, and may come back.
+func (t *Tailer) vanish(f *file, now time.Time) {
+	if f.missed && !f.here { // it was looked for once more, for what came after it
+		delete(t.undecided, f)
+		return
+	}
+	lost := int64(0)
+	if f.here {
+		lost = max(0, f.size-f.src.off)
+	}
+	t.shut(f)
+	if t.byPath[f.src.path] == f {
+		delete(t.byPath, f.src.path)
+	}
+	if f.name != "" && t.byName[f.name] == f {
+		delete(t.byName, f.name)
+	}
+	f.name = ""
+	switch {
+	case f.how == CopiedTruncated:
+	case !f.truncated.IsZero():
+		t.tellHow(Overwritten, f, max(0, f.size-f.src.off), f.truncated, now)
+	default:
+		t.tellHow(Deleted, f, lost, time.Time{}, time.Time{})
+	}
+	f.here, f.missed, f.finished, f.sought = false, true, false, false
+	delete(t.watched, f)
+	delete(t.undecided, f)
+	t.tell(Vanished, f, lost, nil)
+	t.leaveStream(f)
+	t.post(f)
+}
+
+// forget drops a file that cannot come back: deleted, and read to its end.
+func (t *Tailer) forget(f *file) {
+	t.shut(f)
+	t.unplace(f)
+	delete(t.byID, f.src.id)
+	delete(t.watched, f)
+	delete(t.undecided, f)
+	f.finished = true
+	t.tell(Forgotten, f, 0, nil)
+	t.leaveStream(f)
+	t.unpost(f.src.id)
+}
+
+// replace deals with a file that no longer holds the bytes it held: they may
+// be in a copy beside it; what is there now is another file, met by the next
+// scan.
+func (t *Tailer) replace(f *file, now time.Time) {
+	unread := max(0, f.size-f.src.off)
+	t.shut(f)
+	t.unplace(f)
+	f.truncated = now
+	t.lookFor(f) // with its key: what took its place may have been renamed since
+	f.name, f.formerKey, f.src.key = "", f.src.key, fileKey{}
+	f.displaced, f.here = true, false
+	t.tell(Replaced, f, unread, nil)
+	t.rescan = true
+}

@@ -3,7 +3,6 @@ package shipper
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -154,17 +153,11 @@ func (o *OAuth) ask(ctx context.Context, secret string) (*oauth2.Token, error) {
 
 // client returns an HTTP client for one request.
 func (o *OAuth) client() (*http.Client, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CAFile != "" {
-		pem, err := readFile("kafka.sasl.oauth.ca_file", o.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka.sasl.oauth.ca_file %s holds no certificate in PEM form", LocateFile(o.CAFile))
-		}
+	authorities, err := readAuthorities("kafka.sasl.oauth.ca_file", o.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	return &http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true},
 		// A redirect would carry the secret to where nobody said it may go.

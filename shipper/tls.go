@@ -31,19 +31,30 @@ func (t *TLS) Check() error {
 	return err
 }
 
+// readAuthorities reads certificates that are trusted, from the file that a key of
+// the configuration names. Without a file it returns nil: those of the system.
+func readAuthorities(key, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := readFile(key, file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s %s holds no certificate in PEM form", key, LocateFile(file))
+	}
+	return pool, nil
+}
+
 // config reads the files.
 func (t *TLS) config() (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		pem, err := readFile("ca_file", t.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM form", LocateFile(t.CAFile))
-		}
+	authorities, err := readAuthorities("ca_file", t.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, RootCAs: authorities}
 	if t.CertFile == "" && t.KeyFile == "" {
 		return conf, nil
 	}

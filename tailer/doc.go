@@ -219,4 +219,8 @@
 //   - A turn that lasted as long as Kafka was away, and those after it on the open
 //     file, were taken for proof that the name was still the file's: what had
 //     the name in between was not looked for, and lost. See file.wasSeen.
+//   - A missing file was found by its content; meanwhile another scan had met its
+//     inode, used again, under its name, so that the answer was passed over, and
+//     what it had found was taken up as a file of its own: read twice. See
+//     finder.look, taken.
 package tailer

@@ -18,17 +18,18 @@ type generation struct {
 
 // generations returns the files that had the missing file's name after it and
 // that no pattern finds: they carry its name with something added, were made and
-// written after it was last seen, and are no copy of a file that is known. again
-// says that one could not be told yet.
-func (f *finder) generations(l missing, self fileKey, known []traces, pending map[fileKey]bool, ss []sibling) (out []generation, again bool) {
+// written after it was last seen, and are no copy of a file that is known. What is
+// taken is a missing file itself, this one or another, and pending may be one.
+// again says that one could not be told yet.
+func (f *finder) generations(l missing, known []traces, taken, pending map[fileKey]bool, ss []sibling) (out []generation, again bool) {
 	since := l.seen.Add(-clockSlack)
 	for i := range ss {
 		s := &ss[i]
-		if s.key == self || !rotatedAs(l.origin, s.path) && s.path != l.origin || s.info.ModTime().Before(since) {
+		if taken[s.key] || !rotatedAs(l.origin, s.path) && s.path != l.origin || s.info.ModTime().Before(since) {
 			continue
 		}
-		taken := s.key == l.key && s.path == l.origin
-		if _, wanted := f.matcher.input(s.path); wanted && !taken {
+		live := s.key == l.key && s.path == l.origin
+		if _, wanted := f.matcher.input(s.path); wanted && !live {
 			continue // found by its own name
 		}
 		born, told := birth(s.path)
@@ -38,13 +39,13 @@ func (f *finder) generations(l missing, self fileKey, known []traces, pending ma
 		if born.Before(since) {
 			continue // it was there before, under its own name: not a rotated file
 		}
-		empty := s.info.Size() == 0 && !taken && !l.impatient && time.Since(s.info.ModTime()) < staleAfter
+		empty := s.info.Size() == 0 && !live && !l.impatient && time.Since(s.info.ModTime()) < staleAfter
 		if pending[s.key] || empty { // it may yet turn out to be a file that is known
 			again = true
 			continue
 		}
 		g := generation{origin: l.origin, place: s.place(false), born: born}
-		if taken {
+		if live {
 			g.name = s.path
 		}
 		switch a, packed := copyOfAny(s, known); {

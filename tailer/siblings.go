@@ -127,10 +127,7 @@ func (f *finder) look(lost []missing) []found {
 	}
 	for i := range lost {
 		l, r := &lost[i], &out[i]
-		self, known := r.key, l.others
-		if r.short != nil {
-			self = r.short.key
-		}
+		known := l.others
 		if r.path != "" {
 			known = append(slices.Clip(known), l.traces)
 		}
@@ -139,7 +136,7 @@ func (f *finder) look(lost []missing) []found {
 				known[k].path, known[k].key = p.path, p.key
 			}
 		}
-		r.later, r.again = f.generations(*l, self, known, pending, siblings[i])
+		r.later, r.again = f.generations(*l, known, taken, pending, siblings[i])
 	}
 	return out
 }

@@ -86,3 +86,45 @@ func TestOlder(t *testing.T) {
 		}
 	}
 }
+
+// What one missing file is found as is no generation after another, whatever
+// becomes of the answers: one of them may be no longer wanted.
+func TestFoundIsNoGeneration(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, data []byte) fileKey {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := keyAt(path, fi)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	first, second := []byte("one\ntwo\n"), []byte("three\n")
+	packed := write("a.log.2.gz", compressed("gzip", first))
+	plain := write("a.log.1", second)
+	m, err := newMatcher([]Input{{Paths: []string{filepath.Join(dir, "*.log")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin, now := filepath.Join(dir, "a.log"), time.Now()
+	a := traces{id: 1, origin: origin, path: filepath.Join(dir, "a.log.1"), key: fileKey{1, 1}, off: 4, head: markOf(first[:4]), tail: markOf(first[:4])}
+	b := traces{id: 2, origin: origin, path: origin, key: plain, head: markOf(second)}
+	f := &finder{matcher: m}
+	got := f.look([]missing{{traces: a, seen: now, found: now, others: []traces{b}}, {traces: b, seen: now, found: now, others: []traces{a}}})
+	if got[0].key != packed || got[1].key != plain {
+		t.Fatalf("found at %q and %q", got[0].path, got[1].path)
+	}
+	for _, r := range got {
+		if len(r.later) > 0 {
+			t.Errorf("after %v came %+v", r.id, r.later)
+		}
+	}
+}

@@ -123,14 +123,15 @@ func (s *scan) whole() bool { return s.dirs == nil && s.unlisted == nil }
 
 // finder looks for files. It is used by one goroutine at a time.
 type finder struct {
-	matcher *matcher
-	pins    string                // Options.PinDir
-	watch   func(dir string) bool // called before a folder is listed; whether its events come
-	unwatch func(dir string)      // called for one that is listed no more
-	known   map[string]bool       // folders that were listed before
-	kept    map[string]*listing
-	named   map[fileKey]string // the folder of kept that has the key
-	round   []known            // files to be looked at, as long as their folders are not listed
+	matcher  *matcher
+	pins     string                // Options.PinDir
+	watch    func(dir string) bool // called before a folder is listed; whether its events come
+	unwatch  func(dir string)      // called for one that is listed no more
+	known    map[string]bool       // folders that were listed before
+	kept     map[string]*listing
+	named    map[fileKey]string                           // the folder of kept that has the key
+	siblings func(dir string) (out []sibling, still bool) // nil: siblingsIn; tests have folders that never stand still
+	round    []known                                      // files to be looked at, as long as their folders are not listed
 }
 
 // use makes m what is looked for. What was kept of folders says nothing of files

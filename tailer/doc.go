@@ -223,4 +223,7 @@
 //     inode, used again, under its name, so that the answer was passed over, and
 //     what it had found was taken up as a file of its own: read twice. See
 //     finder.look, taken.
+//   - A folder in which several applications rotated at once was listed eight times
+//     and never stood still; what the last listing lacked was given up. See
+//     finder.look, moving.
 package tailer

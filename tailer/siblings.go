@@ -83,27 +83,31 @@ const clockSlack = 2 * time.Second
 // look searches the folders of the missing files for them, by inode and
 // content, then for generations between them and today's file.
 func (f *finder) look(lost []missing) []found {
-	dirs := map[string][]sibling{}
-	list := func(dir string) []sibling {
-		ss, ok := dirs[dir]
-		if !ok {
-			ss = siblingsIn(dir)
-			dirs[dir] = ss
+	read := f.siblings
+	if read == nil {
+		read = siblingsIn
+	}
+	dirs, still := map[string][]sibling{}, map[string]bool{}
+	list := func(dir string) ([]sibling, bool) {
+		if _, ok := dirs[dir]; !ok {
+			dirs[dir], still[dir] = read(dir)
 		}
-		return ss
+		return dirs[dir], still[dir]
 	}
 	taken := map[fileKey]bool{}   // one file on disk is one file of ours
 	pending := map[fileKey]bool{} // may be one of them, and is not complete
 	out := make([]found, len(lost))
 	siblings := make([][]sibling, len(lost))
+	moving := make([]bool, len(lost)) // more may lie in the folder than was seen
 	at := map[FileID]place{}
 	for i := range lost {
 		l, r := &lost[i], &out[i]
-		ss := list(filepath.Dir(l.path))
+		ss, quiet := list(filepath.Dir(l.path))
 		if od := filepath.Dir(l.origin); od != filepath.Dir(l.path) {
-			ss = slices.Concat(ss, list(od))
+			more, too := list(od)
+			ss, quiet = slices.Concat(ss, more), quiet && too
 		}
-		siblings[i] = ss
+		siblings[i], moving[i] = ss, !quiet && !l.impatient
 		r.id = l.id
 		l.truncated, r.reused = l.wasTruncated(ss)
 		var unclear []fileKey
@@ -116,6 +120,7 @@ func (f *finder) look(lost []missing) []found {
 			taken[r.key] = true
 			continue
 		}
+		r.undecided = moving[i]
 		for _, key := range unclear {
 			r.undecided, pending[key] = true, true
 		}
@@ -137,6 +142,7 @@ func (f *finder) look(lost []missing) []found {
 			}
 		}
 		r.later, r.again = f.generations(*l, known, taken, pending, siblings[i])
+		r.again = r.again || moving[i]
 	}
 	return out
 }
@@ -163,17 +169,17 @@ const relists = 8
 // siblingsIn returns the regular files in dir. Listing a folder and looking at
 // its files takes two steps, and a file that is renamed between them shows under
 // neither name: so the folder is listed until two listings in a row are whole and
-// agree.
-func siblingsIn(dir string) []sibling {
+// agree. Otherwise still is false, and files may be missing.
+func siblingsIn(dir string) (out []sibling, still bool) {
 	last, whole := listSiblings(dir)
 	for range relists {
 		next, ok := listSiblings(dir)
 		if whole && ok && slices.EqualFunc(last, next, func(a, b sibling) bool { return a.path == b.path && a.key == b.key }) {
-			return next
+			return next, true
 		}
 		last, whole = next, ok
 	}
-	return last
+	return last, false
 }
 
 // listSiblings is siblingsIn at one go. whole says that no file was gone when it

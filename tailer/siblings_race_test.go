@@ -38,7 +38,7 @@ func TestSiblingsWhileRenamed(t *testing.T) {
 	}()
 	missed := 0
 	for range 2000 {
-		if len(siblingsIn(dir)) == 0 {
+		if ss, _ := siblingsIn(dir); len(ss) == 0 {
 			missed++
 		}
 	}
@@ -125,6 +125,28 @@ func TestFoundIsNoGeneration(t *testing.T) {
 	for _, r := range got {
 		if len(r.later) > 0 {
 			t.Errorf("after %v came %+v", r.id, r.later)
+		}
+	}
+}
+
+// What is not found in a folder that does not stand still may be there, and so
+// may what came before its generations.
+func TestLookInAMovingFolder(t *testing.T) {
+	dir := t.TempDir()
+	origin, now := filepath.Join(dir, "a.log"), time.Now()
+	m, err := newMatcher([]Input{{Paths: []string{filepath.Join(dir, "*.log")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := missing{traces: traces{id: 1, origin: origin, path: origin, key: fileKey{1, 1}, off: 4, head: markOf([]byte("one\n")), tail: markOf([]byte("one\n"))}, seen: now, found: now}
+	for _, still := range []bool{true, false} {
+		for _, impatient := range []bool{true, false} {
+			l.impatient = impatient
+			f := &finder{matcher: m, siblings: func(string) ([]sibling, bool) { return nil, still }}
+			r := f.look([]missing{l})[0]
+			if want := !still && !impatient; r.undecided != want || r.again != want {
+				t.Errorf("still %v, impatient %v: undecided %v, again %v, want %v", still, impatient, r.undecided, r.again, want)
+			}
 		}
 	}
 }

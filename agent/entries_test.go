@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -14,13 +15,14 @@ import (
 func TestTraceOverARotation(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, kfake.SeedTopics(1, topic))
+	r.c.Inputs[0].Multiline.Wait = time.Minute // nothing but what follows ends the trace
 	r.start()
 	r.append("a.log", "2026-11-23 10:00:00 INFO before\n2026-11-23 10:00:01 ERROR failed\njava.lang.Error: no car\n\tat a.B.c(B.java:1)\n")
 	r.wait("the entry before", func() bool { return len(r.messages(topic)) == 1 })
 	if err := os.Rename(r.path("a.log"), r.path("a.log.1")); err != nil {
 		t.Fatal(err)
 	}
-	r.append("a.log", "\tat d.E.f(E.java:2)\nCaused by: x.Y\n2026-11-23 10:00:02 INFO after\n")
+	r.append("a.log", "\tat d.E.f(E.java:2)\nCaused by: x.Y\n{\"message\":\"after\"}\n")
 	r.wait("all entries", func() bool { return len(r.messages(topic)) == 3 })
 	r.wait("a lag of none", func() bool {
 		for _, f := range r.status().Files {

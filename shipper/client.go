@@ -105,9 +105,13 @@ func producerOpts(o Options, batchMax func(topic string) int32) ([]kgo.Opt, erro
 	if err != nil {
 		return nil, err
 	}
+	compress, err := compression(o.Compression)
+	if err != nil {
+		return nil, fmt.Errorf("compression %q: %w", o.Compression, err)
+	}
 	return append(opts,
 		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is kgo's default
-		kgo.ProducerBatchCompression(codec(o.Compression)),
+		compress,
 		kgo.ProducerLinger(o.Linger),
 		kgo.ProducerBatchMaxBytesFn(batchMax),
 		kgo.RecordPartitioner(partitioner{sticky: o.Partitioner == PartitionerSticky}),

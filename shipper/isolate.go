@@ -216,9 +216,9 @@ func (p *Producer) surelyTooLarge(topic string, records []*Record) error {
 		return nil
 	}
 	size := len(r.Value)
-	if compressor, err := kgo.DefaultCompressor(codec(p.opts.Compression)); err == nil && compressor != nil {
+	if c, err := compressor(p.opts.Compression); err == nil && c != nil {
 		var buf bytes.Buffer
-		if small, _ := compressor.Compress(&buf, r.Value); small != nil {
+		if small, _ := c.Compress(&buf, r.Value); small != nil {
 			size = min(size, len(small))
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"os"
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Values that stand in for zero fields of Options and ConsumeOptions.
@@ -157,19 +155,4 @@ func (o Options) withDefaults() (Options, error) {
 		errs = append(errs, fmt.Errorf("compression %q is none of %v", o.Compression, Compressions()))
 	}
 	return o, errors.Join(errs...)
-}
-
-// codec returns the kgo codec of a name that withDefaults has checked.
-func codec(name string) kgo.CompressionCodec {
-	switch name {
-	case "gzip":
-		return kgo.GzipCompression()
-	case "snappy":
-		return kgo.SnappyCompression()
-	case "lz4":
-		return kgo.Lz4Compression()
-	case "zstd":
-		return kgo.ZstdCompression()
-	}
-	return kgo.NoCompression()
 }

@@ -33,6 +33,8 @@ type sequence struct {
 	// Guarded by kgo's lock on the partitioner of the sequence's only topic.
 	entered int32 // number of the only record that may enter next
 	opened  bool  // the record being partitioned begins a new batch
+	chosen  int   // the partition of the stream among so many:
+	among   int
 }
 
 func newSequence(stream uint64) *sequence {
@@ -143,7 +145,10 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	if r.Key != nil && t.keyed != nil {
 		return t.keyed.Partition(r, n)
 	}
-	return streamPartition(s.stream, n)
+	if n != s.among {
+		s.chosen, s.among = streamPartition(s.stream, n), n
+	}
+	return s.chosen
 }
 
 // streamPartition spreads streams over n partitions, the same way in every run.

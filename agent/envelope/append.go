@@ -13,7 +13,7 @@ const hexDigits = "0123456789abcdef"
 func AppendString(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	from := 0
-	for i := 0; i < len(text); {
+	for i := cleanLen(text); i < len(text); {
 		if len(text)-i >= 8 && clean8(binary.LittleEndian.Uint64(text[i:])) {
 			i += 8
 			continue
@@ -51,6 +51,31 @@ func appendEscape(dst []byte, c byte) []byte {
 		return append(dst, '\\', 't')
 	}
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+// cleanLen returns how many bytes at the beginning of text need no look of their
+// own; all of them, for most texts.
+func cleanLen(text []byte) int {
+	n, i := len(text), 0
+	for ; n-i >= 8; i += 8 {
+		if !clean8(binary.LittleEndian.Uint64(text[i:])) {
+			return i
+		}
+	}
+	// What is left is looked at together with some of what was clean.
+	switch {
+	case i == n:
+		return n
+	case n >= 8:
+		if clean8(binary.LittleEndian.Uint64(text[n-8:])) {
+			return n
+		}
+	case n >= 4:
+		if clean8(uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<32) {
+			return n
+		}
+	}
+	return i
 }
 
 const (

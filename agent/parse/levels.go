@@ -24,10 +24,21 @@ var levelValues = [...]envelope.Value{ //nolint:gochecknoglobals // a constant t
 // longestSeverity is the length of the longest of the words.
 const longestSeverity = len("informational")
 
+// severityLetters are the letters that such a word begins with, a for 1.
+const severityLetters = 1<<('a'-'a') | 1<<('c'-'a') | 1<<('d'-'a') | 1<<('e'-'a') | 1<<('f'-'a') | 1<<('i'-'a') |
+	1<<('n'-'a') | 1<<('p'-'a') | 1<<('s'-'a') | 1<<('t'-'a') | 1<<('v'-'a') | 1<<('w'-'a')
+
+// mayBeSeverity reports whether one of these words begins with c. Most words are
+// told from them by that alone.
+func mayBeSeverity(c byte) bool {
+	c = c | 0x20 - 'a'
+	return c < 26 && severityLetters>>c&1 != 0
+}
+
 // severityOf returns the level that a word names, in any letters. exact says that
 // the word is only a spelling of it, else it says more (notice, severe).
 func severityOf(word []byte) (l severity, exact bool) {
-	if len(word) < 3 || len(word) > longestSeverity {
+	if len(word) < 3 || len(word) > longestSeverity || !mayBeSeverity(word[0]) {
 		return noSeverity, false
 	}
 	var folded [longestSeverity]byte

@@ -25,6 +25,7 @@ func (f textFormat) NewParser(state []byte) Parser { return newTextParser(f.o, s
 // textParser is textFormat for one file. Its state is the order of the file's dates.
 type textParser struct {
 	times      timeReader
+	last       lastSecond
 	layout     layout
 	stamp      []byte // the timestamp of the last entry, as JSON
 	fields     []byte // the fields of the last entry, as JSON
@@ -61,7 +62,8 @@ func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 	l := &p.layout
 	line := headLine(entry)
 	var s sighting
-	timed := s.find(line)
+	again := p.last.find(line, &s)
+	timed := again || s.find(line)
 	if timed {
 		l.read(line, &s)
 	} else {
@@ -71,7 +73,10 @@ func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 	if l.n == 0 {
 		return false
 	}
-	if timed && !p.setTime(&s.parts, e) {
+	if again && p.last.resolves(&s.parts) {
+		p.stamp = p.last.stamp(p.stamp, &s.parts)
+		e.Time = time.Unix(p.last.unix, int64(s.nanos))
+	} else if timed && !p.setTime(line, &s.parts, e) {
 		return false // 31 June
 	}
 	p.secondLine(entry)
@@ -83,15 +88,17 @@ func (p *textParser) read(entry []byte, e *envelope.Envelope) bool {
 }
 
 // setTime resolves the time of an entry.
-func (p *textParser) setTime(parts *parts, e *envelope.Envelope) bool {
+func (p *textParser) setTime(line []byte, parts *parts, e *envelope.Envelope) bool {
 	learned := p.times.learned
 	t, ok := p.times.resolve(parts)
 	if p.times.learned != learned {
 		p.generation++
 	}
+	p.last.known = false
 	if ok {
 		p.stamp = append(t.AppendRFC3339(append(p.stamp[:0], '"')), '"')
 		e.Time = t.Time()
+		p.last.note(line, parts, &t)
 	}
 	return ok
 }

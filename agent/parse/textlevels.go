@@ -39,7 +39,7 @@ func (l *layout) levelIn(from, to, end int) bool {
 // levelWord takes the level whose word is at l.i. A word in small letters that
 // may begin a sentence is the level, but stays in the message.
 func (l *layout) levelWord() bool {
-	if l.has[pieceLevel] {
+	if l.has[pieceLevel] || !mayBeSeverity(l.b[l.i]) {
 		return false
 	}
 	b, from := l.b, l.i

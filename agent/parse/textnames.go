@@ -2,30 +2,48 @@ package parse
 
 import "bytes"
 
-// nameEndAt returns the end of the name at i, as loggers and processes have one.
-func nameEndAt(b []byte, i int) int {
-	end := i
-	for end < len(b) && end < i+maxName && (kindOf[b[end]]&(lowerByte|upperByte|digitByte) != 0 || b[end] == '.' || b[end] == '_' || b[end] == '$' || b[end] == '-') {
-		end++
+// inName tells the bytes of names, as loggers and processes have them.
+var inName = nameBytes() //nolint:gochecknoglobals // a constant table
+
+func nameBytes() (in [256]bool) {
+	for i := range in {
+		c := byte(i)
+		in[i] = kindOf[c]&(lowerByte|upperByte|digitByte) != 0 || c == '.' || c == '_' || c == '$' || c == '-'
 	}
-	return end
+	return in
+}
+
+// nameEndAt returns the end of the name at i.
+func nameEndAt(b []byte, i int) int {
+	limit := min(len(b), i+maxName)
+	for at := i; at < limit; at++ {
+		if !inName[b[at]] {
+			return at
+		}
+	}
+	return max(i, limit)
 }
 
 // isDotted reports whether b is a name of several parts, such as a class has.
 func isDotted(b []byte) bool {
-	if len(b) == 0 || len(b) > maxName || b[0]|0x20 < 'a' || b[0]|0x20 > 'z' {
+	if !hasParts(b) {
 		return false
 	}
-	dot := 0
-	for i, c := range b {
-		switch {
-		case c == '.':
-			dot = i
-		case kindOf[c]&(lowerByte|upperByte|digitByte) == 0 && c != '_' && c != '$' && c != '-':
+	for _, c := range b {
+		if !inName[c] {
 			return false
 		}
 	}
-	if dot == 0 || dot+1 == len(b) {
+	return true
+}
+
+// hasParts is isDotted for what is known to be a name.
+func hasParts(b []byte) bool {
+	if len(b) == 0 || len(b) > maxName || b[0]|0x20 < 'a' || b[0]|0x20 > 'z' {
+		return false
+	}
+	dot := bytes.LastIndexByte(b, '.')
+	if dot <= 0 || dot+1 == len(b) {
 		return false
 	}
 	switch string(b[dot+1:]) { // hosts and files
@@ -38,9 +56,12 @@ func isDotted(b []byte) bool {
 // name takes the logger or the process whose name is at l.i; the separators
 // before it begin at before.
 func (l *layout) name(before int) bool {
+	if l.has[pieceLogger] {
+		return false
+	}
 	b, from := l.b, l.i
 	end := nameEndAt(b, from)
-	if end >= len(b) || l.has[pieceLogger] {
+	if end >= len(b) {
 		return false
 	}
 	name := b[from:end]
@@ -73,7 +94,7 @@ func (l *layout) isLogger(name []byte, end, before int) bool {
 		return true
 	}
 	marked := ends(": ") || ends(" - ") || ends(" : ") || ends(" -- ") || len(rest) == 1 && rest[0] == ':'
-	if isDotted(name) {
+	if hasParts(name) {
 		return marked || ends(" [") || ends(" (")
 	}
 	return marked && (l.has[pieceThread] || ends(" : ")) && !ends(": ")

@@ -106,7 +106,7 @@ func (l *layout) isThread(inside []byte, i int, words bool) bool {
 		return true
 	}
 	next := l.sepEnd(i)
-	return l.levelAt(next) || l.has[pieceLevel] && isDotted(l.b[next:nameEndAt(l.b, next)])
+	return l.levelAt(next) || l.has[pieceLevel] && hasParts(l.b[next:nameEndAt(l.b, next)])
 }
 
 // hasLetterOrNumber reports whether b may be the name of a thread: a number, or

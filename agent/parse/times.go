@@ -33,7 +33,11 @@ func (t *Time) AppendRFC3339(dst []byte) []byte {
 	put2(text[11:13], int(t.hour))
 	put2(text[14:16], int(t.minute))
 	put2(text[17:19], int(t.second))
-	dst = append(dst, text[:]...)
+	return t.appendTail(append(dst, text[:]...))
+}
+
+// appendTail appends what follows the second.
+func (t *Time) appendTail(dst []byte) []byte {
 	if t.digits > 0 {
 		dst = append(dst, '.')
 		n := len(dst)

@@ -111,11 +111,11 @@ func (t *tally) read(b *tailer.Block) {
 // encoded counts what became of a block's entries, which were read by format.
 func (t *tally) encoded(s *shipment, format string) {
 	var unparsed, untransformed int64
-	for i := range s.spans {
-		if s.spans[i].failed != "" {
+	for i := range s.oddities {
+		if s.oddities[i].failed != "" {
 			unparsed++
 		}
-		if s.spans[i].untransformed != "" {
+		if s.oddities[i].untransformed != "" {
 			untransformed++
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
 	"shiplog/agent/envelope"
@@ -19,29 +17,6 @@ import (
 	"shiplog/agent/transform"
 	"shiplog/shipper"
 	"shiplog/tailer"
-)
-
-// The headers of a record, and what they say.
-const (
-	headerHost       = "host"            // the host that shiplog runs on
-	headerPath       = "path"            // the path that the application writes to
-	headerSource     = "src"             // our id of the file's content, 16 hexadecimal digits
-	headerOffset     = "off"             // where the entry begins in the file, in raw bytes, decimal
-	headerLength     = "len"             // how many raw bytes it takes, newline included
-	headerParseError = "parse_error"     // why the line was shipped whole
-	headerTruncated  = "truncated"       // "1": cut to max_line_bytes
-	headerPartial    = "partial"         // "1": no newline ended it
-	headerSplit      = "split"           // "1": a limit ended it, and the next goes on
-	headerTransform  = "transform_error" // which transformation could not be carried out, and why
-	// The range of an entry that began in the file before: its src, off and len.
-	headerCarrySource = "carry_src"
-	headerCarryOffset = "carry_off"
-	headerCarryLength = "carry_len"
-)
-
-const (
-	usualHeaders = 5 // that each record has
-	carryHeaders = 3 // more of an entry that began in the file before
 )
 
 // route is what happens to the entries of one input. It does not change: a
@@ -94,11 +69,17 @@ type pipeline struct {
 	saveSoon     func() // asks for a save of the checkpoint
 	// ends asks Kafka where topics end; nil: nobody is asked.
 	ends    func(context.Context, []string) (shipper.Offsets, error)
-	scratch sync.Pool // of *envelope.Envelope
+	scratch sync.Pool // of *scratch
 	pool    sync.Pool // of *shipment
 
 	mu    sync.Mutex
 	files map[tailer.FileID]*fileWork
+}
+
+// scratch is memory in which the blocks of any files are encoded, one at a time.
+type scratch struct {
+	envelope envelope.Envelope
+	draft
 }
 
 // fileWork is what is kept for a file from block to block.
@@ -183,8 +164,6 @@ func (p *pipeline) forget(id tailer.FileID) {
 	delete(p.files, id)
 }
 
-var headerOne = []byte("1") //nolint:gochecknoglobals // a constant that Go cannot express
-
 // foundWait is how long the first block of a file waits at most for the file to
 // be in the checkpoint.
 const foundWait = 5 * time.Second
@@ -267,11 +246,12 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 	s.topics = append(s.topics[:0], r.topic)
 	s.now = time.Now()
 	f.Begin(s.now)
-	e, _ := p.scratch.Get().(*envelope.Envelope)
-	if e == nil {
-		e = &envelope.Envelope{}
+	w, _ := p.scratch.Get().(*scratch)
+	if w == nil {
+		w = &scratch{}
 	}
-	before := b.Start
+	s.draft = w.draft
+	e, before := &w.envelope, b.Start
 	for i := range b.Entries {
 		entry := &b.Entries[i]
 		if why := p.encodeEntry(s, r, f, i, e); why != transform.Ship {
@@ -282,11 +262,12 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 		}
 		before = entry.End
 	}
-	e.Reset()
-	p.scratch.Put(e)
 	f.tellFormat()
 	r.tally.encoded(s, cmp.Or(f.format.Load().format, r.encoder.name))
 	p.fill(s, r)
+	e.Reset()
+	w.draft, s.draft = s.draft.emptied(), draft{}
+	p.scratch.Put(w)
 	return s
 }
 
@@ -294,19 +275,21 @@ func (p *pipeline) encode(b *tailer.Block) *shipment {
 // that an earlier run has sent is neither: it is shipped, and not again.
 func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *envelope.Envelope) transform.Action {
 	entry := &s.block.Entries[i]
-	sp := span{entry: i, value: len(s.values)}
+	sp, odd := span{entry: int32(i), value: len(s.values)}, len(s.oddities)
 	if err := f.Encode(entry.Data, e); err != nil {
-		sp.failed = err.Error()
+		s.unusual(&sp).failed = err.Error()
 	}
-	result := f.Transform(e, entry.Start)
-	switch result.Action {
-	case transform.Ship:
-		sp.untransformed = result.Failed
-	case transform.Refused:
-		sp.refused = result.Failed
-		e.Reset() // nothing of it goes into a value or a key
-	default:
-		return result.Action
+	if result := f.Transform(e, entry.Start); result.Failed != "" || result.Action != transform.Ship {
+		switch result.Action {
+		case transform.Ship:
+			s.unusual(&sp).untransformed = result.Failed
+		case transform.Refused:
+			s.unusual(&sp).refused = result.Failed
+			e.Reset() // nothing of it goes into a value or a key
+		default:
+			s.oddities = s.oddities[:odd]
+			return result.Action
+		}
 	}
 	if e.Raw != nil {
 		sp.whole = e.Raw
@@ -314,7 +297,7 @@ func (p *pipeline) encodeEntry(s *shipment, r *route, f *fileWork, i int, e *env
 		s.values = e.AppendJSON(s.values)
 	}
 	if f.sent != nil && isSent(f.sent, entry.Start, entry.End, entry.Data, sp.bytes(s.values)) {
-		s.values = s.values[:sp.value]
+		s.values, s.oddities = s.values[:sp.value], s.oddities[:odd]
 		s.known++
 		return transform.Ship
 	}
@@ -354,123 +337,24 @@ func (p *pipeline) template(s *shipment, r *route, f *fileWork, e *envelope.Enve
 			s.values = key
 		}
 	}
-	if r.to == nil || sp.refused != "" {
+	if r.to == nil || sp.odd > 0 && s.oddities[sp.odd-1].refused != "" {
 		return
 	}
 	f.name, _ = r.to.Append(f.name[:0], e, &f.from, absentField)
 	f.name = legalTopic(f.name)
-	if sp.topic = s.topic(f.name); sp.topic > 0 {
+	if sp.topic = int32(s.topic(f.name)); sp.topic > 0 {
 		return
 	}
 	topic, ok := r.topics.resolve(f.name)
 	if topic == "" {
-		sp.homeless = fmt.Sprintf("topic %q would be one more than kafka.max_topics (%d), or is the dead letter topic", f.name, r.topics.max)
+		s.unusual(sp).homeless = fmt.Sprintf("topic %q would be one more than kafka.max_topics (%d), or is the dead letter topic", f.name, r.topics.max)
 		return
 	}
 	if !ok { // the fallback topic may be among them
-		if sp.topic = s.topic([]byte(topic)); sp.topic > 0 {
+		if sp.topic = int32(s.topic([]byte(topic))); sp.topic > 0 {
 			return
 		}
 	}
 	s.topics = append(s.topics, topic)
-	sp.topic = len(s.topics) - 1
-}
-
-// fill makes the records and their headers once it is known how much memory
-// they take, so that nothing moves any more.
-func (p *pipeline) fill(s *shipment, r *route) {
-	b := s.block
-	n, extra := len(s.spans), 0
-	for i := range s.spans {
-		extra += s.spans[i].extraHeaders(&b.Entries[s.spans[i].entry])
-	}
-	if cap(s.batch.Records) < n {
-		s.batch.Records = make([]shipper.Record, 0, n+n/4)
-	}
-	if want := n*usualHeaders + extra; cap(s.headers) < want {
-		s.headers = make([]kgo.RecordHeader, 0, want+want/4)
-	}
-	records, headers := s.batch.Records[:n], s.headers[:0]
-	now := time.Now()
-	for i := range records {
-		sp, rec := &s.spans[i], &records[i]
-		entry := &b.Entries[sp.entry]
-		first := len(headers)
-		headers = append(headers,
-			kgo.RecordHeader{Key: headerHost, Value: p.host},
-			kgo.RecordHeader{Key: headerPath, Value: s.path},
-			kgo.RecordHeader{Key: headerSource, Value: s.source},
-			kgo.RecordHeader{Key: headerOffset, Value: s.values[sp.offset:sp.length:sp.length]},
-			kgo.RecordHeader{Key: headerLength, Value: s.values[sp.length:sp.end:sp.end]})
-		if sp.failed != "" {
-			headers = append(headers, kgo.RecordHeader{Key: headerParseError, Value: []byte(sp.failed)})
-		}
-		if sp.untransformed != "" {
-			headers = append(headers, kgo.RecordHeader{Key: headerTransform, Value: []byte(sp.untransformed)})
-		}
-		if entry.Flags&tailer.Truncated != 0 {
-			headers = append(headers, kgo.RecordHeader{Key: headerTruncated, Value: headerOne})
-		}
-		if entry.Flags&tailer.Partial != 0 {
-			headers = append(headers, kgo.RecordHeader{Key: headerPartial, Value: headerOne})
-		}
-		if entry.Flags&tailer.Split != 0 {
-			headers = append(headers, kgo.RecordHeader{Key: headerSplit, Value: headerOne})
-		}
-		if c := entry.Carry; c != nil {
-			headers = append(headers,
-				kgo.RecordHeader{Key: headerCarrySource, Value: []byte(c.File.String())},
-				kgo.RecordHeader{Key: headerCarryOffset, Value: strconv.AppendInt(nil, c.Start, 10)},
-				kgo.RecordHeader{Key: headerCarryLength, Value: strconv.AppendInt(nil, c.End-c.Start, 10)})
-		}
-		value := sp.whole
-		if value == nil {
-			value = s.values[sp.value:sp.offset:sp.offset]
-		}
-		*rec = shipper.Record{Start: entry.Start, End: entry.End, Raw: entry.Data}
-		rec.Value, rec.Headers, rec.Topic, rec.Timestamp = value, headers[first:len(headers):len(headers)], s.topics[sp.topic], now
-		if sp.at != 0 {
-			rec.Timestamp = time.UnixMilli(sp.at)
-		}
-		if sp.refused != "" {
-			rec.Refuse = fmt.Errorf("a redaction failed, it may not be sent: %s", sp.refused)
-		}
-		if sp.homeless != "" {
-			rec.Refuse = fmt.Errorf("%s: %w", sp.homeless, shipper.ErrNoTopic)
-		}
-		switch {
-		case r.key == keyFile:
-			rec.Key = s.path
-		case r.key == keyHost:
-			rec.Key = p.host
-		case r.key == keyApplication, r.key == keyTemplate && sp.key > 0:
-			rec.Key = s.values[sp.end : sp.end+sp.key : sp.end+sp.key]
-		}
-	}
-	s.headers = headers
-	s.batch.Records = records
-	s.batch.Stream, s.batch.Source, s.batch.Path, s.batch.Tag = b.Stream, uint64(b.File), b.Origin, s
-	s.batch.Bytes = b.Memory() + s.memory()
-}
-
-// keep bounds what one shipment may keep for the next.
-const keep = 4 << 20
-
-// recycle gives the shipment's memory back.
-func (p *pipeline) recycle(s *shipment) {
-	if s.block != nil {
-		s.block.Release()
-	}
-	clear(s.spans)
-	clear(s.left)
-	clear(s.headers)
-	clear(s.states)
-	clear(s.topics)
-	clear(s.batch.Records)
-	big := s.memory() > keep
-	*s = shipment{values: s.values[:0], spans: s.spans[:0], headers: s.headers[:0], states: s.states[:0], left: s.left[:0], source: s.source, path: s.path, topics: s.topics[:0], landings: s.landings,
-		batch: shipper.Batch{Records: s.batch.Records[:0]}}
-	if !big {
-		p.pool.Put(s)
-	}
+	sp.topic = int32(len(s.topics) - 1)
 }

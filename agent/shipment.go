@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math/bits"
 	"time"
 	"unsafe"
 
@@ -16,7 +17,7 @@ type shipment struct {
 	batch   shipper.Batch
 	block   *tailer.Block
 	values  []byte // encoded values and the digits of the headers
-	spans   []span
+	draft          // until the records are made
 	headers []kgo.RecordHeader
 	states  []parserState
 	left    []leftOut
@@ -30,6 +31,23 @@ type shipment struct {
 	known    int64     // entries that Kafka has already
 	undated  int64     // entries that should have a time of their own, and have none
 	now      time.Time // when its encoding began
+}
+
+// draft is what is known of the records of a block before they are made. It is
+// used for one block after the other, while it is in the processor's cache.
+type draft struct {
+	spans    []span
+	oddities []oddity // of the few spans that have one
+}
+
+// emptied returns the draft for the next block.
+func (d draft) emptied() draft {
+	clear(d.spans)
+	clear(d.oddities)
+	if cap(d.spans)*int(unsafe.Sizeof(span{})) > keep || cap(d.oddities)*int(unsafe.Sizeof(oddity{})) > keep {
+		return draft{}
+	}
+	return draft{d.spans[:0], d.oddities[:0]}
 }
 
 // parserState is what the file's parser has to know after the entry that ends
@@ -57,18 +75,33 @@ func (s *shipment) leave(entry *tailer.Entry, before int64, why transform.Action
 	s.left = append(s.left, leftOut{entry.Start, entry.End, 1, why})
 }
 
-// span says where the parts of a record lie in shipment.values.
+// span says where the parts of a record lie in shipment.values. There is one for
+// each record of a block, so it is small.
 type span struct {
-	entry                      int // index into the block's
-	value, offset, length, end int
+	entry                      int32  // index into the block's
+	topic                      int32  // index into the shipment's
+	value, offset, length, end int    // into values
 	key                        int    // length of the key, which lies after the length digits
-	topic                      int    // index into the shipment's
-	whole                      []byte // the value, where it is the entry itself
-	failed                     string // why the entry did not parse
-	untransformed              string // which transformation failed
-	refused                    string // which redaction failed: the entry may not leave this host
 	at                         int64  // when it happened, in ms since 1970; 0: the record has the time of its sending
-	homeless                   string // why there is no topic for it
+	whole                      []byte // the value, where it is the entry itself
+	odd                        int32  // index into the shipment's, from 1; 0: nothing is
+}
+
+// oddity is what is unusual about a record.
+type oddity struct {
+	failed        string // why the entry did not parse
+	untransformed string // which transformation failed
+	refused       string // which redaction failed: the entry may not leave this host
+	homeless      string // why there is no topic for it
+}
+
+// unusual returns where to note what is unusual about the record.
+func (s *shipment) unusual(sp *span) *oddity {
+	if sp.odd == 0 {
+		s.oddities = append(s.oddities, oddity{})
+		sp.odd = int32(len(s.oddities))
+	}
+	return &s.oddities[sp.odd-1]
 }
 
 // bytes returns the value, the last one in values.
@@ -83,7 +116,7 @@ func (sp *span) bytes(values []byte) []byte {
 func (s *shipment) topic(name []byte) int {
 	if last := len(s.spans) - 1; last >= 0 { // mostly that of the entry before
 		if at := s.spans[last].topic; at > 0 && s.topics[at] == string(name) {
-			return at
+			return int(at)
 		}
 	}
 	for i := len(s.topics) - 1; i > 0; i-- {
@@ -94,21 +127,29 @@ func (s *shipment) topic(name []byte) int {
 	return 0
 }
 
-// extraHeaders returns how many headers the record has beside the usual ones.
-func (sp *span) extraHeaders(entry *tailer.Entry) (n int) {
-	for _, there := range [...]bool{sp.failed != "", sp.untransformed != "", entry.Flags&tailer.Truncated != 0, entry.Flags&tailer.Partial != 0, entry.Flags&tailer.Split != 0} {
-		if there {
+// extraHeaders returns how many headers the records have beside the usual ones.
+func (s *shipment) extraHeaders() (n int) {
+	for i := range s.oddities {
+		if s.oddities[i].failed != "" {
+			n++
+		}
+		if s.oddities[i].untransformed != "" {
 			n++
 		}
 	}
-	if entry.Carry != nil {
-		n += carryHeaders
+	for i := range s.spans {
+		entry := &s.block.Entries[s.spans[i].entry]
+		if entry.Flags != 0 {
+			n += bits.OnesCount8(uint8(entry.Flags & (tailer.Truncated | tailer.Partial | tailer.Split)))
+		}
+		if entry.Carry != nil {
+			n += carryHeaders
+		}
 	}
 	return n
 }
 
 // memory returns the bytes that the shipment holds beside its block.
 func (s *shipment) memory() int64 {
-	return int64(cap(s.values)) + int64(cap(s.spans))*int64(unsafe.Sizeof(span{})) +
-		int64(cap(s.headers))*int64(unsafe.Sizeof(kgo.RecordHeader{})) + int64(cap(s.batch.Records))*int64(unsafe.Sizeof(shipper.Record{}))
+	return int64(cap(s.values)) + int64(cap(s.headers))*int64(unsafe.Sizeof(kgo.RecordHeader{})) + int64(cap(s.batch.Records))*int64(unsafe.Sizeof(shipper.Record{}))
 }

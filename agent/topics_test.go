@@ -315,7 +315,8 @@ func TestARefusedEntryNamesNoTopic(t *testing.T) {
 	p := newTestPipeline(t)
 	line := []byte(envelopes(0, 1, "secret"))
 	s := &shipment{block: &tailer.Block{Entries: []tailer.Entry{{End: 1, Data: line}}}, topics: []string{rs[0].topic}}
-	sp := span{refused: "why"}
+	var sp span
+	s.unusual(&sp).refused = "why"
 	p.template(s, rs[0], &fileWork{}, &envelope.Envelope{Application: envelope.Value{Kind: envelope.Text, Bytes: []byte("secret")}}, &sp)
 	if sp.topic != 0 || len(s.topics) != 1 || len(topics.list()) != 0 {
 		t.Errorf("span %+v, topics %q, known %q", sp, s.topics, topics.list())

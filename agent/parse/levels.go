@@ -24,8 +24,8 @@ var levelValues = [...]envelope.Value{ //nolint:gochecknoglobals // a constant t
 // longestSeverity is the length of the longest of the words.
 const longestSeverity = len("informational")
 
-// severityLetters are the letters that such a word begins with, a for 1.
-const severityLetters = 1<<('a'-'a') | 1<<('c'-'a') | 1<<('d'-'a') | 1<<('e'-'a') | 1<<('f'-'a') | 1<<('i'-'a') |
+// severityLetters are the letters that such a word begins with; a is the lowest bit.
+const severityLetters = 1<<0 | 1<<('c'-'a') | 1<<('d'-'a') | 1<<('e'-'a') | 1<<('f'-'a') | 1<<('i'-'a') |
 	1<<('n'-'a') | 1<<('p'-'a') | 1<<('s'-'a') | 1<<('t'-'a') | 1<<('v'-'a') | 1<<('w'-'a')
 
 // mayBeSeverity reports whether one of these words begins with c. Most words are

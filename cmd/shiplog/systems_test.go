@@ -48,20 +48,26 @@ func parsed(t *testing.T, schema *jsonschema.Schema, args ...string) []message {
 	}
 	var all []message
 	for line := range strings.Lines(out) {
-		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
-		if err == nil {
-			err = schema.Validate(doc)
-		}
-		var m message
-		if err == nil {
-			err = json.Unmarshal([]byte(line), &m)
-		}
-		if err != nil || m.Message == "" {
-			t.Errorf("%q: %s: %v", args, line, err)
-		}
-		all = append(all, m)
+		all = append(all, validEnvelope(t, schema, line))
 	}
 	return all
+}
+
+// validEnvelope reads one line that parse printed, and holds it to the schema.
+func validEnvelope(t *testing.T, schema *jsonschema.Schema, line string) message {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+	if err == nil {
+		err = schema.Validate(doc)
+	}
+	var m message
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &m)
+	}
+	if err != nil || m.Message == "" {
+		t.Errorf("%s: %v", line, err)
+	}
+	return m
 }
 
 const parseData = "../../agent/parse/testdata"

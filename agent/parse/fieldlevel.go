@@ -21,6 +21,8 @@ func levelOf(word []byte) (level envelope.Value, exact bool) {
 			v, exact = severityError, true
 		case "60":
 			v, exact = severityFatal, true
+		case "LOG", "DEBUG1", "DEBUG2", "DEBUG3", "DEBUG4", "DEBUG5": // PostgreSQL's jsonlog and csvlog
+			v, exact = postgresLevel(word)
 		case "http", "HTTP", "success", "SUCCESS": // winston, Python's loguru
 			v = severityInfo
 		}

@@ -152,6 +152,8 @@ func usualAUO(name []byte) (place, uint8) {
 		return atOperation, 6
 	case "event":
 		return atMessage, 11
+	case "error_severity": // PostgreSQL
+		return atLevel, 8
 	case "asctime":
 		return atTimestamp, 7
 	case "datetime", "date_time", "date-time":

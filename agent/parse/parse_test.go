@@ -329,6 +329,7 @@ var benchmarks = map[string]struct{ format, entry, first string }{
 	"grok":    {"grok", `192.0.2.7 - jpowell [25/Jan/2026:10:10:10 +0100] "GET /api/vehicles/4711 HTTP/1.1" 200 5316 "https://example.org/" "Mozilla/5.0 (X11; Linux x86_64)"`, ""},
 	"text":    {"text", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
 	"auto":    {"auto", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
+	"pgsql":   {"text", `2026-03-02 10:15:07.123 UTC [1310] app@orders LOG:  duration: 1204.330 ms  statement: update vehicle set km = km + 1`, ""},
 	"raw":     {"raw", strings.Repeat("2026-11-23T10:00:00.000Z INFO [worker-7] ", 4)[:147], ""},
 }
 

@@ -82,6 +82,10 @@ func (l *layout) read(line []byte, s *sighting) {
 		return
 	}
 	if s != nil {
+		if l.postgres() {
+			return
+		}
+		l.mysql()
 		l.sender()
 	}
 	for l.n < fullPieces && l.next() {

@@ -186,5 +186,5 @@ func BeginsEntry(line []byte) bool {
 		line = withoutBOM(line)
 	}
 	s := sighting{unquoted: true}
-	return s.find(line)
+	return s.find(line) && !goesOn(line, s.end)
 }

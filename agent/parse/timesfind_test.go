@@ -66,12 +66,14 @@ func TestBeginsEntry(t *testing.T) {
 		"Traceback (most recent call last):", "goroutine 1 [running]:", "main.main()", "--- End of inner exception stack trace ---", "... 12 more", "}", "System.InvalidOperationException: 10:10:10",
 		"com.example.FooException: 2026-01-25 10:10:10", "Backup finished at 2026-01-25 10:10:10", "order 1234567890 shipped", "started 2026-01-25 10:10:10 by bob", "ValueError: 1", "192.168.0.1", "12 files", "=====", "1234567890123456789012",
 		"Suppressed: 2026-01-25 10:10:10", "x\n2026-01-25 10:10:10",
+		"2026-03-02 10:15:05.471 UTC [1301] app@orders STATEMENT:  select 1", "2026-03-02 10:15:05 CET [1301]: [2-1] HINT:  x",
 	} {
 		if BeginsEntry([]byte(line)) {
 			t.Errorf("%q begins an entry", line)
 		}
 	}
-	for _, line := range []string{"{", `{"a":1}`, "\ufeff2026-01-25 10:10:10 first", "2026-01-25T10:10:10Z", "node7 2026-01-25 10:10:10 x", "INFO  2026-01-25 10:10:10,123 x", "[info] 10:10:10 x"} {
+	for _, line := range []string{"{", `{"a":1}`, "\ufeff2026-01-25 10:10:10 first", "2026-01-25T10:10:10Z", "node7 2026-01-25 10:10:10 x", "INFO  2026-01-25 10:10:10,123 x", "[info] 10:10:10 x",
+		"2026-03-02 10:15:05.471 UTC [1301] app@orders LOG:  statement: x", "2026-03-02 10:15:05.471 UTC [1301] STATEMENT: x", "2026-03-02 10:15:05 [main] HINT:  x"} {
 		if !BeginsEntry([]byte(line)) {
 			t.Errorf("%q does not begin an entry", line)
 		}

@@ -34,6 +34,8 @@ type pathInfo struct {
 	dev, ino uint64
 	size     int64
 	says     []string // sentences about it
+	denial   string   // of says, the one that tells which right is missing; and the
+	mend     string   // command that gives it
 }
 
 // inspectPath looks at a path, and where it cannot be read says which part of
@@ -73,6 +75,13 @@ func (d *pathInfo) say(format string, args ...any) {
 	d.says = append(d.says, fmt.Sprintf(format, args...))
 }
 
+// deny says which right is missing, and how to give it.
+func (d *pathInfo) deny(mend, format string, args ...any) {
+	d.kind = pathDenied
+	d.denial, d.mend = fmt.Sprintf(format, args...), mend
+	d.say("%s To mend it: %s", d.denial, d.mend)
+}
+
 // link says where a symbolic link leads.
 func (d *pathInfo) link(path string) {
 	to, err := os.Readlink(path)
@@ -86,7 +95,6 @@ func (d *pathInfo) absent(path string, err error) {
 	d.kind = pathUnreadable
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.kind = pathDenied
 		d.deniedFolder(path)
 	case errors.Is(err, fs.ErrNotExist):
 		d.kind = pathMissing
@@ -131,7 +139,7 @@ func (d *pathInfo) deniedFolder(path string) {
 		}
 	}
 	who := thisUser()
-	d.say("User %s may not pass through the folder %s (no x right). To mend it: %s", who, Printable(at), grant(who, "x", at))
+	d.deny(grant(who, "x", at), "User %s may not pass through the folder %s (no x right).", who, Printable(at))
 }
 
 // open says whether the file may be read, and whether it looks like text.
@@ -140,8 +148,7 @@ func (d *pathInfo) open(path string) {
 	f, err := openShared(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.kind = pathDenied
-		d.say("User %s may not read it (no r right). To mend it: %s", who, grant(who, "r", d.real))
+		d.deny(grant(who, "r", d.real), "User %s may not read it (no r right).", who)
 		return
 	case err != nil:
 		d.kind = pathUnreadable
@@ -156,8 +163,7 @@ func (d *pathInfo) open(path string) {
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		defer dir.Close()
 	} else if errors.Is(err, fs.ErrPermission) {
-		d.kind = pathDenied
-		d.say("User %s may not list its folder %s (no r right), and so does not find it. To mend it: %s", who, Printable(filepath.Dir(path)), grant(who, "rx", filepath.Dir(path)))
+		d.deny(grant(who, "rx", filepath.Dir(path)), "User %s may not list its folder %s (no r right), and so does not find it.", who, Printable(filepath.Dir(path)))
 		return
 	}
 	head := make([]byte, 1<<10)

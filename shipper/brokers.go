@@ -225,12 +225,16 @@ func (b *brokers) us() string {
 	for _, broker := range b.list() {
 		addrs = append(addrs, broker.Addr)
 	}
-	who := "User:ANONYMOUS"
+	return fmt.Sprintf(" (%s, at broker %s)", b.who(), strings.Join(addrs, ", "))
+}
+
+// who says who we are to the brokers.
+func (b *brokers) who() string {
 	switch {
 	case b.sasl != nil:
-		who = b.sasl.who()
+		return b.sasl.who()
 	case b.tls != nil && b.tls.CertFile != "":
-		who = "the subject of certificate " + LocateFile(b.tls.CertFile)
+		return "the subject of certificate " + LocateFile(b.tls.CertFile)
 	}
-	return fmt.Sprintf(" (%s, at broker %s)", who, strings.Join(addrs, ", "))
+	return "User:ANONYMOUS"
 }

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,21 +150,10 @@ func (p *Producer) createMissing(now time.Time) {
 
 // create creates topics.
 func (p *Producer) create(ctx context.Context, admin *kadm.Client, topics []string, now time.Time) {
-	spec := *p.opts.CreateTopics
-	if spec.Partitions == 0 {
-		spec.Partitions = -1 // the brokers' default, since Kafka 2.4 (KIP-464)
-	}
-	if spec.Replication == 0 {
-		spec.Replication = -1
-	}
-	created, err := admin.CreateTopics(ctx, spec.Partitions, spec.Replication, nil, topics...)
+	partitions, replication := p.opts.CreateTopics.asked()
+	created, err := admin.CreateTopics(ctx, partitions, replication, nil, topics...)
 	for _, topic := range topics {
-		why := err
-		if c, ok := created[topic]; ok && err == nil {
-			if why = c.Err; why != nil && c.ErrMessage != "" {
-				why = fmt.Errorf("%w: %s", c.Err, c.ErrMessage)
-			}
-		}
+		why := notCreated(created, topic, err)
 		switch {
 		case p.ctx.Err() != nil:
 			return
@@ -178,17 +168,40 @@ func (p *Producer) create(ctx context.Context, admin *kadm.Client, topics []stri
 	}
 }
 
+// asked is how Kafka is asked for such a topic: -1 is the brokers' default, since
+// Kafka 2.4 (KIP-464).
+func (s TopicSpec) asked() (partitions int32, replication int16) {
+	return cmp.Or(s.Partitions, -1), cmp.Or(s.Replication, -1)
+}
+
+// notCreated tells why a topic was not created; nil if it was. err is of the whole
+// request.
+func notCreated(created kadm.CreateTopicResponses, topic string, err error) error {
+	c, ok := created[topic]
+	switch {
+	case err != nil || !ok:
+		return err
+	case c.Err != nil && c.ErrMessage != "":
+		return fmt.Errorf("%w: %s", c.Err, c.ErrMessage)
+	}
+	return c.Err
+}
+
 // describeCreate tells an operator why a topic cannot be created.
 func describeCreate(topic string, err error) string {
-	remedy := "create it by hand"
+	return fmt.Sprintf("topic %q does not exist and cannot be created: %v; %s", topic, err, createRemedy(err))
+}
+
+// createRemedy tells what to do where a topic cannot be created.
+func createRemedy(err error) string {
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed:
-		remedy = "allow this user CREATE on it, or create it by hand"
+		return "allow this user CREATE on it, or create it by hand"
 	case kerr.InvalidReplicationFactor, kerr.InvalidPartitions:
-		remedy = "correct kafka.create_topics, or bring enough brokers back"
+		return "correct kafka.create_topics, or bring enough brokers back"
 	case kerr.InvalidTopicException:
-		remedy = "Kafka takes no topic of that name, or not beside one that differs from it in dots and underscores only"
+		return "Kafka takes no topic of that name, or not beside one that differs from it in dots and underscores only"
 	}
-	return fmt.Sprintf("topic %q does not exist and cannot be created: %v; %s", topic, err, remedy)
+	return "create it by hand"
 }

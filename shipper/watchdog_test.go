@@ -152,32 +152,40 @@ type elsewhere struct {
 
 func (l elsewhere) Addr() net.Addr { return l.addr }
 
-// One of two brokers advertises an address that nobody can reach: what it leads
-// waits, and says so by its name; the rest arrives.
-func TestUnreachableAdvertisedAddress(t *testing.T) {
-	t.Parallel()
-	gone, err := net.ResolveTCPAddr("tcp", closedAddr(t))
+// halfReachable makes a cluster of two brokers, of which one advertises an address
+// that nobody can reach. It returns the address of the other, and that one.
+func halfReachable(t *testing.T, opts ...kfake.Opt) (c *kfake.Cluster, here, gone string) {
+	t.Helper()
+	away, err := net.ResolveTCPAddr("tcp", closedAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := 0
-	c := cluster(t, kfake.NumBrokers(2), kfake.SeedTopics(8, "logs"), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+	c = cluster(t, append(opts, kfake.NumBrokers(2), kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
 		if n++; n == 2 {
-			l = elsewhere{l, gone}
+			l = elsewhere{l, away}
 		}
 		return l, err
-	}))
-	addrs := slices.DeleteFunc(c.ListenAddrs(), func(s string) bool { return s == gone.String() })
+	}))...)
+	addrs := slices.DeleteFunc(c.ListenAddrs(), func(s string) bool { return s == away.String() })
 	if len(addrs) != 1 {
 		t.Fatalf("the brokers tell %v", c.ListenAddrs())
 	}
-	r := newRig(t, Options{Brokers: addrs, Watchdog: 300 * time.Millisecond})
+	return c, addrs[0], away.String()
+}
+
+// One of two brokers advertises an address that nobody can reach: what it leads
+// waits, and says so by its name; the rest arrives.
+func TestUnreachableAdvertisedAddress(t *testing.T) {
+	t.Parallel()
+	c, here, gone := halfReachable(t, kfake.SeedTopics(8, "logs"))
+	r := newRig(t, Options{Brokers: []string{here}, Watchdog: 300 * time.Millisecond})
 	var batches []*Batch
 	for s := range uint64(20) {
 		batches = append(batches, r.produce(batch(s, numbered(s, 0, 5)...)))
 	}
-	r.problem(`topic "logs"`, "at "+gone.String()+" cannot be reached", "advertised.listeners")
+	r.problem(`topic "logs"`, "at "+gone+" cannot be reached", "advertised.listeners")
 	done := 0
 	eventually(t, "the other broker's partitions take theirs", func() bool {
 		done = 0
@@ -195,10 +203,10 @@ func TestUnreachableAdvertisedAddress(t *testing.T) {
 	for _, b := range r.Health().Brokers {
 		states[b.Addr] = b.State
 	}
-	if states[gone.String()] != BrokerUnreachable || states[addrs[0]] != BrokerConnected {
+	if states[gone] != BrokerUnreachable || states[here] != BrokerConnected {
 		t.Errorf("brokers %v", states)
 	}
-	if !strings.Contains(r.log.String(), "broker cannot be reached, trying again\" broker="+gone.String()) {
+	if !strings.Contains(r.log.String(), "broker cannot be reached, trying again\" broker="+gone) {
 		t.Error("the log does not name the broker")
 	}
 	if r.Health().Rebuilt != 0 {

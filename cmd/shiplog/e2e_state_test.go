@@ -142,13 +142,13 @@ func testRights(t *testing.T, e *e2e) {
 	if runtime.GOOS == "windows" {
 		t.Skip("other rights")
 	}
-	ask := func(file, want string) {
+	ask := func(want string, args ...string) {
 		t.Helper()
-		cmd := exec.Command(e.binary, "why", file, "--config", e.config)
+		cmd := exec.Command(e.binary, append(args, "--config", e.config)...)
 		asNobody(cmd)
 		out, err := cmd.CombinedOutput()
 		if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), want) {
-			t.Errorf("%s: %v: %q is not said\n%s", file, err, want, out)
+			t.Errorf("%v: %v: %q is not said\n%s", args, err, want, out)
 		}
 	}
 	for _, dir := range []string{filepath.Dir(filepath.Dir(e.binary)), filepath.Dir(e.binary), filepath.Dir(e.dir), e.dir} {
@@ -171,8 +171,9 @@ func testRights(t *testing.T, e *e2e) {
 	if err := os.Chmod(filepath.Join(e.dir, "a.log"), 0o000); err != nil {
 		t.Fatal(err)
 	}
-	ask(filepath.Join(e.dir, "a.log"), ":r "+filepath.Join(e.dir, "a.log"))
-	ask(filepath.Join(locked, "b.log"), ":x '"+locked+"'")
+	ask(":r "+filepath.Join(e.dir, "a.log"), "why", filepath.Join(e.dir, "a.log"))
+	ask(":x '"+locked+"'", "why", filepath.Join(locked, "b.log"))
+	ask(":r "+filepath.Join(e.dir, "a.log"), "check", "--connect")
 }
 
 // testPin keeps a rotated file over its removal and a restart, with Kafka away.

@@ -171,11 +171,16 @@ func securePassword(t *testing.T, s *secured) {
 			t.Errorf("%s with a wrong password: exit %d, %s", args[0], code, said)
 		}
 	}
+	s.look(r, 1, "problem", `the broker refuses the login of user "shiplog"`, "correct kafka.sasl")
 	s.put("password", []byte("right-secret\n"))
+	s.look(r, 1, "problem", "no right to know of it", `allow user "shiplog" by SCRAM-SHA-512 DESCRIBE and WRITE on it`)
+	s.allow("shiplog", "password", kadm.OpDescribe)
+	s.look(r, 1, "problem", "no right to write", `allow user "shiplog" by SCRAM-SHA-512 WRITE and DESCRIBE on it`)
 	r.red(`no right to write to topic "password": allow this user WRITE and DESCRIBE on it (user "shiplog" by SCRAM-SHA-512, at broker ` + addr)
 	r.write(100)
 	s.allow("shiplog", "password", kadm.OpWrite, kadm.OpRead, kadm.OpDescribe)
 	in(r)
+	s.look(r, 0, "ok", "may be written")
 	if code, out, said := r.call("verify", "--config", r.config); code != 0 {
 		t.Errorf("verify: exit %d, %s%s", code, out, said)
 	}
@@ -192,11 +197,38 @@ func securePassword(t *testing.T, s *secured) {
 	}
 }
 
+// look runs check --connect and wants its exit status, and a finding with that status
+// and these words.
+func (s *secured) look(r *faultRig, code int, status string, words ...string) {
+	s.t.Helper()
+	got, out, said := r.call("check", "--connect", "--json", "--config", r.config)
+	var checked struct {
+		Findings []struct{ Status, Says, Remedy string }
+	}
+	if err := json.Unmarshal([]byte(out), &checked); err != nil || got != code {
+		s.t.Errorf("check --connect: exit %d, want %d, %v: %s%s", got, code, err, out, said)
+	}
+	if strings.Contains(out+said, "-secret") {
+		s.t.Errorf("a password is told: %s%s", out, said)
+	}
+	for _, f := range checked.Findings {
+		all := f.Status == status
+		for _, w := range words {
+			all = all && strings.Contains(f.Says+" -> "+f.Remedy, w)
+		}
+		if all {
+			return
+		}
+	}
+	s.t.Errorf("check --connect does not say %q: %s", words, out)
+}
+
 func secureAuthority(t *testing.T, s *secured) {
 	ca := s.put("other.pem", kafkatest.NewAuthority(t, "other").PEM)
 	r := s.rig("authority", "LOGIN", fmt.Sprintf(", tls: {ca_file: %q}, sasl: {mechanism: PLAIN, username: plain, password: plain-secret}", ca))
 	s.allow("plain", "authority", kadm.OpWrite, kadm.OpDescribe)
 	r.red("broker " + s.ListenerAddr("LOGIN") + ": the broker's certificate is signed by an authority that is not among those of " + ca)
+	s.look(r, 1, "problem", "is signed by an authority that is not among", "correct kafka.tls")
 	s.put("other.pem", s.ca.PEM)
 	in(r)
 }

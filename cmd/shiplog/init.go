@@ -163,5 +163,5 @@ func printNext(w io.Writer, s *agent.Survey, path string) {
 		return
 	}
 	in := &s.Inputs[0]
-	fmt.Fprintf(w, "next: set kafka.brokers in %s; then\n  shiplog check --config %[1]s\n  shiplog parse --config %[1]s --input %s %s\n  shiplog run --config %[1]s\n", path, in.Name, in.Example)
+	fmt.Fprintf(w, "next: set kafka.brokers in %s; then\n  shiplog check --connect --config %[1]s\n  shiplog parse --config %[1]s --input %s %s\n  shiplog run --config %[1]s\n", path, in.Name, in.Example)
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // Exit statuses, for all subcommands.
@@ -77,6 +78,14 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newRun(), newReload(), newCheck(), newParse(), newInit(), newConsume(), newVerify(), newReplay(), newStatus(), newState(), newWhy(), newSchema(), newDemo(), newMan(), newVersion(), newService())
 	markUsage(root)
 	return root
+}
+
+// hint tells a person what to do next; scripts, and whoever reads standard error from
+// a file, are not told.
+func hint(c *cobra.Command, format string, args ...any) {
+	if f, ok := c.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprintf(f, format+"\n", args...)
+	}
 }
 
 // markUsage makes wrong arguments an error of usage, in c and all below it.

@@ -53,6 +53,8 @@ without a newline is shipped too), ships all of it, and ends.`,
 			o := runOptions(abs, newLevelLog(conf.Log, level, c.ErrOrStderr()), level, hangup)
 			if once {
 				o.Once, o.Load = true, nil
+			} else {
+				hint(c, "next, elsewhere: shiplog status --config %s --watch; ^C ends this", path)
 			}
 			return agent.Run(c.Context(), conf, o)
 		},

@@ -53,7 +53,7 @@ func (s *secrets) commands() {
 	log := filepath.Join(s.dir, "a.log")
 	var wait sync.WaitGroup
 	for _, args := range [][]string{
-		{"check"}, {"consume", "--exit-at-end", "--json", "--group", "g"}, {"verify"}, {"replay"}, {"replay", "--dry-run"},
+		{"check"}, {"check", "--connect"}, {"consume", "--exit-at-end", "--json", "--group", "g"}, {"verify"}, {"replay"}, {"replay", "--dry-run"},
 		{"state", "list"}, {"state", "show", log}, {"why", log}, {"parse", log}, {"run", "--once"}, {"status"},
 	} {
 		wait.Go(func() { s.brief(append(args, "--config", s.config)...) })

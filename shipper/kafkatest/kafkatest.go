@@ -36,8 +36,11 @@ type Options struct {
 type Listener struct {
 	// Name is one that Kafka takes: letters and underscores.
 	Name string
-	// Protocol is SSL, SASL_SSL or SASL_PLAINTEXT.
+	// Protocol is PLAINTEXT, SSL, SASL_SSL or SASL_PLAINTEXT.
 	Protocol string
+	// Advertised is what the broker tells clients to connect to, host:port; "" is
+	// where it listens.
+	Advertised string
 	// Properties of this listener: listener.name.NAME. goes before their names.
 	Properties map[string]string
 }

@@ -1,6 +1,7 @@
 package kafkatest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -193,7 +194,7 @@ func (s *server) addListener(p map[string]string, l Listener) error {
 	}
 	s.listeners[l.Name] = net.JoinHostPort("localhost", port)
 	p["listeners"] += "," + l.Name + "://" + addr
-	p["advertised.listeners"] += "," + l.Name + "://" + s.listeners[l.Name]
+	p["advertised.listeners"] += "," + l.Name + "://" + cmp.Or(l.Advertised, s.listeners[l.Name])
 	p["listener.security.protocol.map"] += "," + l.Name + ":" + l.Protocol
 	p["inter.broker.listener.name"] = "PLAINTEXT"
 	for k, v := range l.Properties {

@@ -17,7 +17,7 @@ func TestInit(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "format: text") || !strings.Contains(errOut, "next: ") {
 		t.Fatalf("exit %d\n%s\n%s", code, out, errOut)
 	}
-	if code, out, errOut = call(t, "", "init", "--brokers", "k1:9092,k2:9092", "--topic", "a.b", "--application", "Pool Cars", "-o", conf, log); code != 0 || out != "" || !strings.Contains(errOut, "shiplog check --config "+conf) {
+	if code, out, errOut = call(t, "", "init", "--brokers", "k1:9092,k2:9092", "--topic", "a.b", "--application", "Pool Cars", "-o", conf, log); code != 0 || out != "" || !strings.Contains(errOut, "shiplog check --connect --config "+conf) {
 		t.Fatalf("exit %d\n%s\n%s", code, out, errOut)
 	}
 	if code, out, _ := call(t, "", "check", "--config", conf); code != 0 || !strings.Contains(out, "to [k1:9092 k2:9092]") || !strings.Contains(out, "as text, to topic a.b") {

@@ -150,11 +150,17 @@ func (r *reader) read(ctx context.Context, s *source, final bool, o *outcome) {
 		return
 	}
 	b := r.pool.get(int(min(int64(r.pool.size), int64(len(s.tail))+o.size-s.off+growth)))
-	data, eof := r.fill(s, b, o)
+	most := cap(b.mem)
+	known := !final && !flush && !o.packed // what lies behind the size need not be asked for: it is for another turn
+	if known {
+		most = int(min(int64(most), int64(len(s.tail))+o.size-s.off))
+	}
+	data, eof := r.fillUpTo(s, b, most, o)
 	if data == nil {
 		b.Release()
 		return
 	}
+	eof = eof || known && s.off+int64(len(data)) == o.size
 	g.b = b
 	g.cutBlock(data, s.off, eof && final)
 	if g.refused {
@@ -268,14 +274,9 @@ func (s *source) stillNUL() bool {
 	return n < len(c) || s.gathering.decoder.firstNUL(c, s.searched) == 0
 }
 
-// fill reads into b from just before the source's offset, compares what is
-// there with what was, and returns the bytes from the offset on. It returns nil
-// and sets o where there is nothing to go on with.
-func (r *reader) fill(s *source, b *Block, o *outcome) (data []byte, eof bool) {
-	return r.fillUpTo(s, b, cap(b.mem), o)
-}
-
-// fillUpTo is fill for so many bytes at most, those before the offset included.
+// fillUpTo reads into b from just before the source's offset, so many bytes at
+// most, compares what is there with what was, and returns the bytes from the
+// offset on. It returns nil and sets o where there is nothing to go on with.
 func (r *reader) fillUpTo(s *source, b *Block, most int, o *outcome) (data []byte, eof bool) {
 	before := len(s.tail)
 	b.base = s.off - int64(before)

@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	// wakeDelay gathers the events of a busy file into one turn.
+	// wakeDelay gathers the events of a file into one turn, and busyDelay those of
+	// files that are written to all the time: a wake-up within busyFor of another.
 	wakeDelay = 5 * time.Millisecond
+	busyDelay = 12 * time.Millisecond
+	busyFor   = 50 * time.Millisecond
 	// scanRest is how long folders are left alone after they were listed, as a
 	// multiple of the time that took: a folder in which files come and go all
 	// the time must not be listed all the time.
@@ -81,6 +84,7 @@ type Tailer struct {
 	looks            chan lookRequest
 	lookDone         chan lookReply
 	nudged           chan struct{}
+	holding          atomic.Bool // somebody waits to be admitted
 	requests         chan request
 	stopped          chan struct{} // closed when Run has ended
 	reconfigurations chan reconfiguration
@@ -130,7 +134,9 @@ func New(o Options) (*Tailer, error) {
 		byKey: map[fileKey]*file{}, byName: map[string]*file{}, byPath: map[string]*file{}, byID: map[FileID]*file{},
 		streams: map[uint64][]*file{}, reading: map[uint64]bool{}, watched: map[*file]bool{}, sought: map[*file]bool{}, dirty: map[string]bool{}, pipes: map[string]*pipe{}, unpacking: map[*file]bool{}, doubtful: map[fileKey]*doubtful{}, undecided: map[*file]bool{}, recent: map[*file]bool{},
 		retired: map[FileID]retired{}, stray: map[*file]bool{}, reconfigurations: make(chan reconfiguration),
-		jobs: make(chan job), outcomes: make(chan result, o.Workers),
+		// A worker need not wait for the loop, nor the loop for a worker: waking
+		// the other costs more than many a turn.
+		jobs: make(chan job, o.Workers), outcomes: make(chan result, 2*o.Workers),
 		scans: make(chan scanRequest, 1), scanDone: make(chan scan, 1),
 		looks: make(chan lookRequest, 1), lookDone: make(chan lookReply, 1), nudged: make(chan struct{}, 1),
 		requests: make(chan request), stopped: make(chan struct{}),
@@ -187,6 +193,9 @@ func (t *Tailer) Turns() uint64 { return t.rounds.Load() }
 // Nudge tells that a stream which Options.Admit refused may be admitted now. It
 // may be called at any time from anywhere, and does not block.
 func (t *Tailer) Nudge() {
+	if !t.holding.Load() { // who begins to wait at this instant asks again soon
+		return
+	}
 	select {
 	case t.nudged <- struct{}{}:
 	default:
@@ -240,6 +249,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 	wake := time.NewTimer(time.Hour)
 	wake.Stop()
 	armed := false
+	var woke time.Time
 	t.rescan = true
 	for {
 		t.rounds.Add(1)
@@ -249,6 +259,9 @@ func (t *Tailer) loop(ctx context.Context) error {
 		if f, glimpse := t.nextReady(); f != nil {
 			jobs, next = t.jobs, job{f, f.final, glimpse}
 			f.before = f.traces() // now: once it is sent, the worker has it
+		}
+		if holding := len(t.held) > 0; holding != t.holding.Load() {
+			t.holding.Store(holding)
 		}
 		select {
 		case <-ctx.Done():
@@ -291,7 +304,9 @@ func (t *Tailer) loop(ctx context.Context) error {
 		case err := <-t.waker.errors():
 			t.watchFailed(err)
 		case <-wake.C:
-			armed = false
+			if armed = false; len(t.woken) > 0 {
+				woke = time.Now()
+			}
 			t.wakeAll()
 		case <-scan.C:
 			t.due = true
@@ -302,10 +317,13 @@ func (t *Tailer) loop(ctx context.Context) error {
 		}
 		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan || t.due) {
 			armed = true
-			if len(t.woken) > 0 {
-				wake.Reset(wakeDelay)
-			} else {
+			switch {
+			case len(t.woken) == 0:
 				wake.Reset(heldInterval)
+			case time.Since(woke) < busyFor:
+				wake.Reset(busyDelay)
+			default:
+				wake.Reset(wakeDelay)
 			}
 		}
 		if t.o.Once && t.exhausted() {

@@ -11,6 +11,10 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
+// eventBuffer is how many events may wait for the loop, so that what reads them
+// from the system hands over a burst of them at once.
+const eventBuffer = 256
+
 // waker tells when files may have changed, where the system can: it watches
 // folders, never single files. All it says is a hint; the periodic scan finds
 // what it misses.
@@ -29,7 +33,7 @@ func newWaker(off bool, log *slog.Logger) *waker {
 	if off {
 		return k
 	}
-	w, err := fsnotify.NewWatcher()
+	w, err := fsnotify.NewBufferedWatcher(eventBuffer)
 	if err != nil {
 		log.Warn("no file system events: files are looked at by polling only", "reason", limitHint(err))
 		return k

@@ -68,21 +68,32 @@ func TestProfile(t *testing.T) {
 	const lines = 2_000_000
 	s := &speed{T: t, dir: t.TempDir()}
 	args := []string{"tool", "pprof", "-proto", "-output", to}
+	wanted := func(name string) bool { only := os.Getenv("SPEED_ROW"); return only == "" || only == name }
+	profile := func(name, pattern string, work func(*contestant)) {
+		profile := filepath.Join(s.dir, name+".pprof")
+		b, cmd := startNullBroker(t), exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), profileEnv+"="+profile, profileConfigEnv+"="+s.configure(b, pattern, t.TempDir()))
+		c := s.start(b, cmd)
+		work(c)
+		c.stop()
+		args = append(args, profile)
+	}
 	for name, kind := range map[string]logKind{"plain": plainKind, "envelope": envelopeKind, "relaxed": relaxedKind, "stack": stackKind} {
-		if only := os.Getenv("SPEED_ROW"); only != "" && only != name {
+		if !wanted(name) {
 			continue
 		}
-		path, profile := filepath.Join(s.dir, name+".log"), filepath.Join(s.dir, name+".pprof")
+		path := filepath.Join(s.dir, name+".log")
 		entries, err := writeLog(path, kind, lines)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, cmd := startNullBroker(t), exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), profileEnv+"="+profile, profileConfigEnv+"="+s.configure(b, path, t.TempDir()))
-		c := s.start(b, cmd)
-		c.arrived(entries)
-		c.stop()
-		args = append(args, profile)
+		profile(name, path, func(c *contestant) { c.arrived(entries) })
+	}
+	if wanted("live") {
+		live := t.TempDir()
+		profile("live", filepath.Join(live, "app*.log"), func(c *contestant) {
+			c.follow(newSpeedWriter(s, live, following10, 100_000), 0)
+		})
 	}
 	if out, err := child.Run(t.Context(), exec.Command("go", args...)); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -364,7 +364,7 @@ func (a *Agent) saveOnce() {
 	}
 	text := ""
 	if err != nil {
-		text = fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved", a.config().StateDir, err)
+		text = fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved [state-unwritable]", a.config().StateDir, err)
 	}
 	switch was := a.saver.end(time.Now(), text); {
 	case text != "" && was == "":
@@ -401,7 +401,7 @@ func (a *Agent) serve(ctx context.Context) {
 		}
 		if err != nil && !said {
 			said = true
-			a.log.Error("no health and status over HTTP; shipping goes on, and it is tried again", "error", err)
+			a.log.Error("no health and status over HTTP; shipping goes on, and it is tried again [admin-address]", "error", err)
 		}
 		select {
 		case <-ctx.Done():

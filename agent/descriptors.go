@@ -19,7 +19,7 @@ func openFiles(configured int, log *slog.Logger) int {
 		return configured
 	}
 	n := max(int(limit)-reservedDescriptors, minOpenFiles)
-	log.Warn("fewer files are kept open than max_open_files says, and are read in turns: raise the limit of descriptors (LimitNOFILE, ulimit -n)",
+	log.Warn("fewer files are kept open than max_open_files says, and are read in turns: raise the limit of descriptors (LimitNOFILE, ulimit -n) [descriptors-few]",
 		"open_files", n, "max_open_files", configured, "descriptors", limit)
 	return min(n, configured)
 }

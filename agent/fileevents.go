@@ -34,7 +34,7 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		log.Info("file rotated: it is read to its end first")
 	case tailer.Replaced:
 		if e.Lost > 0 {
-			log.Warn("file truncated or written anew with bytes unread; they are looked for in a copy beside it", "unread_bytes", e.Lost)
+			log.Warn("file truncated or written anew with bytes unread; they are looked for in a copy beside it [file-truncated]", "unread_bytes", e.Lost)
 		} else {
 			log.Info("file truncated or written anew: read from its beginning")
 		}
@@ -44,7 +44,7 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		log.Info("rotated file finished", "bytes", e.File.Offset)
 	case tailer.Vanished:
 		if e.Lost > 0 {
-			log.Error("file is gone with bytes unread", "lost_bytes", e.Lost)
+			log.Error("file is gone with bytes unread [file-lost]", "lost_bytes", e.Lost)
 		} else {
 			log.Info("file is gone", "bytes", e.File.Offset)
 		}
@@ -63,11 +63,11 @@ func (a *Agent) fileEvent(e tailer.Event) {
 		a.pipeline.forget(e.File.ID)
 		log.Info("file forgotten, as asked", "acknowledged_bytes", e.File.Offset)
 	case tailer.Unreadable:
-		log.Warn("file cannot be read; it is tried again", "error", e.Err)
+		log.Warn("file cannot be read; it is tried again [file-unreadable]", "error", e.Err)
 	case tailer.Readable:
 		log.Info("file can be read again")
 	case tailer.Cut:
-		log.Warn("a line is longer than max_line_bytes: it is cut, and marked in a header; further ones of this file are counted only")
+		log.Warn("a line is longer than max_line_bytes: it is cut, and marked in a header; further ones of this file are counted only [line-too-long]")
 	}
 }
 
@@ -79,12 +79,12 @@ func (a *Agent) rotated(e tailer.Event, log *slog.Logger) {
 	t.lost.Add(e.Lost)
 	switch {
 	case e.Rotation == tailer.CopiedTruncated && e.Lost > 0:
-		log.Warn("file copied and truncated: what was written between the two is in neither; use logrotate's create instead of copytruncate",
+		log.Warn("file copied and truncated: what was written between the two is in neither; use logrotate's create instead of copytruncate [file-copytruncate]",
 			"lost_bytes", e.Lost, "copied", e.From, "truncated", e.To)
 	case e.Rotation == tailer.CopiedTruncated:
 		log.Info("file copied and truncated: it is read on in the copy", "copied", e.From, "truncated", e.To)
 	case e.Rotation == tailer.Overwritten && e.Lost > 0:
-		log.Error("file truncated with bytes unread, and there is no copy of it", "lost_bytes", e.Lost)
+		log.Error("file truncated with bytes unread, and there is no copy of it [file-overwritten]", "lost_bytes", e.Lost)
 	default:
 		log.Info("file rotated", "how", string(e.Rotation))
 	}

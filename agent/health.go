@@ -91,25 +91,25 @@ func (a *Agent) problems(h *shipper.Health, now time.Time) []string {
 		out = append(out, fault)
 	}
 	if !began.IsZero() && now.Sub(began) > stuckAfter {
-		out = append(out, fmt.Sprintf("a save of the checkpoint in %s lasts for %s already: the disk does not answer; shipping goes on, but a restart would send again what is not saved",
+		out = append(out, fmt.Sprintf("a save of the checkpoint in %s lasts for %s already: the disk does not answer; shipping goes on, but a restart would send again what is not saved [state-slow]",
 			a.config().StateDir, now.Sub(began).Round(time.Second)))
 	}
 	if last := a.tailer.LastTurn(); phase(a.phase.Load()) != stopping && !last.IsZero() && now.Sub(last) > stuckAfter {
-		out = append(out, fmt.Sprintf("no file was looked after for %s: the agent is stuck; restart it, and report what /debug/pprof/goroutine?debug=2 shows with admin.pprof",
+		out = append(out, fmt.Sprintf("no file was looked after for %s: the agent is stuck; restart it, and report what /debug/pprof/goroutine?debug=2 shows with admin.pprof [agent-stuck]",
 			now.Sub(last).Round(time.Second)))
 	}
 	var bad []string
 	a.tailer.Each(func(f *tailer.Status) {
 		if f.State == "unreadable" {
-			bad = append(bad, fmt.Sprintf("%s cannot be read: %s", f.Path, f.Reason))
+			bad = append(bad, fmt.Sprintf("%s cannot be read: %s [file-unreadable]", f.Path, f.Reason))
 		}
 	})
 	for path, reason := range a.tailer.Unreadable() {
-		bad = append(bad, fmt.Sprintf("%s cannot be looked at: %s", path, reason))
+		bad = append(bad, fmt.Sprintf("%s cannot be looked at: %s [file-unreadable]", path, reason))
 	}
 	slices.Sort(bad)
 	if more := len(bad) - problemFiles; more > 0 {
-		bad = append(bad[:problemFiles], fmt.Sprintf("and %d more files cannot be read", more))
+		bad = append(bad[:problemFiles], fmt.Sprintf("and %d more files cannot be read [file-unreadable]", more))
 	}
 	out = append(out, bad...)
 	return append(out, a.pins.problems()...)
@@ -146,7 +146,7 @@ func (a *Agent) notReady(h *shipper.Health, s *overview) []string {
 		since = s.at.Sub(h.LastAck)
 	}
 	if waiting > ackRecent.Seconds() && since > ackRecent {
-		text := fmt.Sprintf("%d bytes wait, and Kafka has acknowledged nothing for %s", s.all.due, since.Round(time.Second))
+		text := fmt.Sprintf("%d bytes wait, and Kafka has acknowledged nothing for %s [kafka-silent]", s.all.due, since.Round(time.Second))
 		if len(h.Problems) > 0 {
 			text += ": " + strings.Join(h.Problems, "; ")
 		}

@@ -65,19 +65,19 @@ func newPinner(stateDir string, quota int64, l *ledger, log *slog.Logger) *pinne
 	p.quota.Store(quota)
 	strange, err := sweepPins(stateDir)
 	if err != nil {
-		log.Error("what a crash left of pins cannot be removed", "error", err)
+		log.Error("what a crash left of pins cannot be removed [pin-stuck]", "error", err)
 	}
 	for _, path := range strange {
-		log.Warn("a file among the pins is none, and is left alone: nothing tells what it is", "path", path)
+		log.Warn("a file among the pins is none, and is left alone: nothing tells what it is [pin-foreign]", "path", path)
 	}
 	pins, err := readPins(stateDir)
 	if err != nil {
-		log.Error("pins cannot be read", "error", err)
+		log.Error("pins cannot be read [pin-unreadable]", "error", err)
 	}
 	for id, pin := range pins {
 		p.pins[tailer.FileID(id)] = &keptPin{pin: pin, origin: string(pin.record.Raw)}
 		if l.adopt(pin.entry(id), pin.record.Copied) {
-			log.Warn("a pinned file is not in the checkpoint: it is read from where it was when it was pinned, some lines may be sent again",
+			log.Warn("a pinned file is not in the checkpoint: it is read from where it was when it was pinned, some lines may be sent again [pin-unknown]",
 				"path", Printable(string(pin.record.Raw)), "file", tailer.FileID(id).String(), "from", pin.record.Offset, "pin", pin.path)
 		}
 	}
@@ -189,7 +189,7 @@ func (p *pinner) release(id tailer.FileID, kept *keptPin, saves int64) {
 
 func (p *pinner) unpin(id tailer.FileID, kept *keptPin) {
 	if err := kept.remove(); err != nil {
-		p.log.Warn("a pin cannot be removed; it is tried again", "pin", kept.path, "error", err)
+		p.log.Warn("a pin cannot be removed; it is tried again [pin-stuck]", "pin", kept.path, "error", err)
 		return
 	}
 	p.mu.Lock()

@@ -14,7 +14,7 @@ import (
 func (p *pinner) sayUnasked(inputs []tailer.Input) {
 	for id, kept := range p.snapshot() {
 		if m, err := tailer.Explain(inputs, kept.origin); err == nil && !m.Wanted {
-			p.log.Warn("no input asks for a pinned file any more: it is kept, and not read; shiplog state forget gives it up",
+			p.log.Warn("no input asks for a pinned file any more: it is kept, and not read; shiplog state forget gives it up [pin-unasked]",
 				"path", Printable(kept.origin), "file", id.String(), "pin", kept.path, "bytes", kept.size)
 		}
 	}
@@ -30,7 +30,7 @@ func (p *pinner) refuse(f *tailer.Status, bytes int64, reason string) {
 	}
 	p.mu.Unlock()
 	if !said || was.reason != reason {
-		p.log.Error("a rotated file is not pinned: if it is removed while Kafka is away, a restart loses what is not acknowledged",
+		p.log.Error("a rotated file is not pinned: if it is removed while Kafka is away, a restart loses what is not acknowledged [pin-refused]",
 			"path", Printable(f.Path), "file", f.ID.String(), "bytes", bytes, "reason", reason, "oldest", p.oldest())
 	}
 }
@@ -102,5 +102,5 @@ func (p *pinner) problems() []string {
 	if oldest := p.oldest(); oldest != "" {
 		text += "; pinned are, the oldest first: " + oldest
 	}
-	return []string{text + "; bring Kafka back, keep rotated files longer, or raise pins.quota"}
+	return []string{text + "; bring Kafka back, keep rotated files longer, or raise pins.quota [pin-refused]"}
 }

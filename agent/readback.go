@@ -172,10 +172,10 @@ func (a *Agent) readBack(ctx context.Context, f *finder) (shipper.Offsets, error
 	hs := a.before.horizons
 	switch {
 	case a.config().ReadbackTimeout == 0:
-		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0)", "state_dir", a.config().StateDir)
+		a.log.Warn("the last run did not end in order: "+then+" (readback_timeout is 0) [readback-off]", "state_dir", a.config().StateDir)
 		return nil, nil
 	case len(hs) == 0:
-		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then, "state_dir", a.config().StateDir)
+		a.log.Warn("the last run did not end in order, and the checkpoint does not say where to read back from: "+then+" [readback-none]", "state_dir", a.config().StateDir)
 		return nil, nil
 	}
 	conn, err := Connection(a.config())
@@ -214,7 +214,7 @@ func (a *Agent) readBack(ctx context.Context, f *finder) (shipper.Offsets, error
 		result.Problems = append(result.Problems, "more of it was found than half of memory_limit has room for")
 	}
 	if len(result.Problems) > 0 {
-		log.Warn("not everything was read back: "+then+" where it was not found", "reasons", result.Problems)
+		log.Warn("not everything was read back: "+then+" where it was not found [readback-partial]", "reasons", result.Problems)
 	} else {
 		log.Info("read back: nothing is sent again")
 	}
@@ -230,7 +230,7 @@ const lettersRead = 64 << 20
 func (a *Agent) readLetters(f *finder) {
 	path := filepath.Join(a.config().StateDir, deadLetterName)
 	if err := shipper.ReadLastDeadLetters(path, lettersRead, f.takeLetter); err != nil {
-		a.log.Warn("what the run before made dead letters of after its last save may become one again", "error", err)
+		a.log.Warn("what the run before made dead letters of after its last save may become one again [letter-again]", "error", err)
 	}
 }
 

@@ -21,6 +21,7 @@ type LastError struct {
 	First time.Time `json:"first"`          // and first, of the same text in a row
 	Count int64     `json:"count"`          // how often in a row
 	Level string    `json:"level"`          // warn, error
+	Code  string    `json:"code,omitempty"` // see CodeOf
 	Text  string    `json:"text"`           // with its attributes as name=value; at most 1000 bytes
 	Path  string    `json:"path,omitempty"` // of the file that it is about
 }
@@ -101,7 +102,7 @@ func (h *recentHandler) Handle(ctx context.Context, rec slog.Record) error {
 }
 
 func (h *recentHandler) lastError(rec *slog.Record) LastError {
-	e := LastError{At: rec.Time, First: rec.Time, Count: 1, Level: strings.ToLower(rec.Level.String())}
+	e := LastError{At: rec.Time, First: rec.Time, Count: 1, Level: strings.ToLower(rec.Level.String()), Code: CodeOf(rec.Message)}
 	var text strings.Builder
 	text.WriteString(rec.Message)
 	add := func(a slog.Attr) bool {

@@ -95,7 +95,7 @@ func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 	defer a.lastReload.Store(last)
 	if err != nil {
 		last.Error = err.Error()
-		a.log.Error("the configuration is not reloaded, and nothing has changed", "error", err)
+		a.log.Error("the configuration is not reloaded, and nothing has changed [reload-refused]", "error", err)
 		return nil, err
 	}
 	for _, w := range out.Warnings {
@@ -104,7 +104,7 @@ func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 		}
 	}
 	if len(out.Restart) > 0 {
-		a.log.Warn("some changes of the configuration take a restart; the rest applies", "keys", out.Restart)
+		a.log.Warn("some changes of the configuration take a restart; the rest applies [reload-partial]", "keys", out.Restart)
 	}
 	a.log.Info("configuration reloaded", "added", out.Added, "changed", out.Changed, "removed", out.Removed, "unchanged", out.Unchanged, "applied", out.Applied)
 	return out, nil

@@ -62,7 +62,7 @@ func throughAgent(ctx context.Context, locked *checkpoint.LockedError, path stri
 	if _, ok := errors.AsType[*admin.RefusedError](err); err == nil || ok {
 		return err
 	}
-	return fmt.Errorf("%s is in use by %s, which cannot be asked: %w; stop it first, or give it an admin address", locked.Dir, who, err)
+	return fmt.Errorf("%s is in use by %s, which cannot be asked: %w; stop it first, or give it an admin address [state-in-use]", locked.Dir, who, err)
 }
 
 // rewindState sets a file back in the state of an agent that does not run. Its
@@ -142,16 +142,16 @@ func rewindTarget(c *config.Config, e *checkpoint.Entry, q admin.RewindRequest) 
 	}
 	switch {
 	case given != 1:
-		return 0, none, errors.New("say where to: an offset, a line, or the beginning; one of them")
+		return 0, none, errors.New("say where to: an offset, a line, or the beginning; one of them [wrong-usage]")
 	case !e.Gone.IsZero():
-		return 0, none, fmt.Errorf("%s is nowhere to be found: there is nothing to read again", path)
+		return 0, none, fmt.Errorf("%s is nowhere to be found: there is nothing to read again [file-gone]", path)
 	}
 	p, err := tailer.Prove(e.Path, tailerState(e))
 	switch {
 	case errors.Is(err, tailer.ErrOtherFile):
-		return 0, none, fmt.Errorf("what lies at %s is not the content that is known as %s: it was rotated, truncated or written anew; start the agent, so that it finds the file again", path, tailer.FileID(e.ID))
+		return 0, none, fmt.Errorf("what lies at %s is not the content that is known as %s: it was rotated, truncated or written anew; start the agent, so that it finds the file again [file-changed]", path, tailer.FileID(e.ID))
 	case errors.Is(err, fs.ErrNotExist):
-		return 0, none, fmt.Errorf("%w; start the agent, so that it finds the file again where it is now", err)
+		return 0, none, fmt.Errorf("%w; start the agent, so that it finds the file again where it is now [file-changed]", err)
 	case err != nil:
 		return 0, none, err
 	}
@@ -164,7 +164,7 @@ func rewindTarget(c *config.Config, e *checkpoint.Entry, q admin.RewindRequest) 
 		return 0, none, err
 	}
 	if pinned, err := readPin(e.Path); err == nil && pinned.short(offset) {
-		return 0, none, fmt.Errorf("only the pin of %s is left, and that holds what follows offset %d", Printable(e.Origin), pinned.record.Offset)
+		return 0, none, fmt.Errorf("only the pin of %s is left, and that holds what follows offset %d [file-gone]", Printable(e.Origin), pinned.record.Offset)
 	}
 	tail, err := p.TailAt(offset)
 	if errors.Is(err, tailer.ErrNotALine) {
@@ -240,7 +240,7 @@ func (a *Agent) rewind(ctx context.Context, q admin.RewindRequest) (Rewound, err
 		return Rewound{}, fmt.Errorf("set %s back: %w", Printable(e.Path), err)
 	}
 	if err := a.pins.renew(e.ID, to); err != nil {
-		a.log.Warn("a pin that no longer holds enough cannot be removed", "error", err)
+		a.log.Warn("a pin that no longer holds enough cannot be removed [pin-stuck]", "error", err)
 	}
 	return newRewound(&e, to), nil
 }

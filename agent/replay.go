@@ -103,7 +103,7 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (ReplayResul
 		return ReplayResult{}, err
 	}
 	if err := r.reader.learn(); err != nil {
-		o.Log.Warn("the checkpoint cannot be read; lines that need the head of their file are sent whole", "error", err)
+		o.Log.Warn("the checkpoint cannot be read; lines that need the head of their file are sent whole [state-unreadable]", "error", err)
 	}
 	name := filepath.Join(c.StateDir, deadLetterName)
 	if o.DryRun {

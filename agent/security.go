@@ -24,7 +24,7 @@ func Connection(c *config.Config) (Security, error) {
 	if t := c.Kafka.TLS; t != nil {
 		s.TLS = &shipper.TLS{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName}
 		if err := s.TLS.Check(); err != nil {
-			return Security{}, fmt.Errorf("kafka.tls: %w", err)
+			return Security{}, fmt.Errorf("kafka.tls: %w [config-secret]", err)
 		}
 	}
 	if a := c.Kafka.SASL; a != nil {
@@ -40,7 +40,7 @@ func Connection(c *config.Config) (Security, error) {
 			Kerberos: shipper.Kerberos{KeytabFile: k.KeytabFile, Service: k.Service, Realm: k.Realm, ConfigFile: k.ConfigFile, NoFAST: !k.FAST},
 		}
 		if err := s.SASL.Check(); err != nil {
-			return Security{}, fmt.Errorf("kafka.sasl: %w", err)
+			return Security{}, fmt.Errorf("kafka.sasl: %w [config-secret]", err)
 		}
 	}
 	return s, nil

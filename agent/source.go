@@ -12,7 +12,7 @@ import (
 func (a *Agent) source(addr net.Addr) admin.Source {
 	token := admin.NewToken()
 	if err := admin.NewAccess(addr, token).Write(a.config().StateDir); err != nil {
-		a.log.Warn("shiplog state and shiplog why cannot call this agent", "error", err)
+		a.log.Warn("shiplog state and shiplog why cannot call this agent [admin-note]", "error", err)
 	}
 	return admin.Source{Health: a.Problems, Ready: a.NotReady, Follow: a.follow, Profiles: a.config().Admin.Profiles, Status: a.statusJSON, History: func() any { return a.History() }, Metrics: a.metrics.handler(), Changes: admin.Changes{
 		Token:  token,

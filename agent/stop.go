@@ -22,7 +22,7 @@ func (a *Agent) drain(ctx context.Context) bool {
 		timer.Reset(a.config().ShutdownTimeout)
 	}
 	if err := a.producer.Close(limit); err != nil {
-		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start", "error", err)
+		a.log.Warn("stopped before Kafka acknowledged everything: the rest is sent again at the next start [stop-early]", "error", err)
 		return false
 	}
 	return true

@@ -49,13 +49,13 @@ func (a *Agent) supervise(ctx, stopping context.Context) {
 	}
 	if told, err := daemon.SdNotify(false, "STATUS=starting"); !told {
 		if err != nil {
-			a.log.Warn("the service manager cannot be told that this runs", "error", err)
+			a.log.Warn("the service manager cannot be told that this runs [service-manager]", "error", err)
 		}
 		return
 	}
 	watch, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		a.log.Warn("the service manager's watchdog is not told that this runs", "error", err)
+		a.log.Warn("the service manager's watchdog is not told that this runs [service-manager]", "error", err)
 	}
 	s := &supervisor{send: send, turns: a.tailer.Turns, line: a.line, stop: func() time.Duration { return a.config().ShutdownTimeout }, watch: watch, log: a.log}
 	s.run(ctx, stopping)
@@ -84,7 +84,7 @@ func (s *supervisor) run(ctx, stopping context.Context) {
 		if now != last {
 			s.send("STATUS=" + s.line() + s.alive())
 		} else if !hangs {
-			s.log.Error("the reading hangs: the watchdog is not told any more", "since", every)
+			s.log.Error("the reading hangs: the watchdog is not told any more [agent-stuck]", "since", every)
 		}
 		last, hangs = now, now == last
 	}

@@ -57,7 +57,7 @@ func (t *topicSet) resolve(name []byte) (topic string, ok bool) {
 	}
 	t.beyond.Add(1)
 	if !t.told.Swap(true) {
-		t.log.Warn("a line leads to one topic more than max_topics, or to the dead letter topic: it goes to the fallback topic, or is a dead letter; further ones are counted only",
+		t.log.Warn("a line leads to one topic more than max_topics, or to the dead letter topic: it goes to the fallback topic, or is a dead letter; further ones are counted only [topic-limit]",
 			"topic", string(name), "max_topics", t.max, "fallback_topic", t.fallback)
 	}
 	return t.fallback, false

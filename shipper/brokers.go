@@ -86,7 +86,7 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	e.LastError, e.refused = text, refused
 	e.Failures++
 	if e.State != BrokerUnreachable && now.Sub(e.logged) > lostAgain {
-		b.log.Warn("broker cannot be reached, trying again", "broker", e.Addr, "id", e.ID, "error", text)
+		b.log.Warn("broker cannot be reached, trying again [kafka-unreachable]", "broker", e.Addr, "id", e.ID, "error", text)
 		e.told, e.logged = true, now
 	}
 	e.become(BrokerUnreachable, now)
@@ -176,7 +176,7 @@ func (b *brokers) unreachable(seeds []string, err error) string {
 	if len(why) == 0 {
 		why = append(why, err.Error())
 	}
-	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s)",
+	return fmt.Sprintf("no broker of %s answers, is Kafka running, and are the addresses right? (%s) [kafka-unreachable]",
 		strings.Join(seeds, ", "), strings.Join(why, "; "))
 }
 
@@ -192,11 +192,11 @@ func (b *brokers) refusal(err error) string {
 	}
 	b.mu.Unlock()
 	if len(why) > 0 {
-		return "no way in to broker " + strings.Join(why, "; broker ")
+		return "no way in to broker " + strings.Join(why, "; broker ") + " [kafka-access]"
 	}
 	if isLogin(err) {
 		text, _ := b.explain(err, time.Now())
-		return text
+		return text + " [kafka-access]"
 	}
 	return ""
 }
@@ -207,16 +207,16 @@ func (b *brokers) describe(topic string, err error) string {
 	if isLogin(err) {
 		return b.refusal(err)
 	}
-	text := describe(topic, err)
+	who := ""
 	if isForbidden(err) {
-		text += b.us()
+		who = b.us()
 	}
-	return text
+	return describeTo(topic, err, who)
 }
 
 // mayNotRead puts words to a refused fetch.
 func (b *brokers) mayNotRead(topic string, err error) error {
-	return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it%s: %w", topic, b.us(), err)
+	return fmt.Errorf("no right to read topic %q: allow this user READ and DESCRIBE on it%s: %w [kafka-forbidden]", topic, b.us(), err)
 }
 
 // us says who we are to which brokers.

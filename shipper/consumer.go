@@ -165,7 +165,7 @@ func (c *consumer) options() ([]kgo.Opt, error) {
 // commit commits what was printed. Any goroutine may call it.
 func (c *consumer) commit(ctx context.Context, client *kgo.Client) {
 	if err := client.CommitMarkedOffsets(ctx); err != nil {
-		c.opts.Log.Warn("cannot commit what was read, it will be read again", "group", c.opts.Group, "error", err)
+		c.opts.Log.Warn("cannot commit what was read, it will be read again [kafka-group]", "group", c.opts.Group, "error", err)
 	}
 }
 
@@ -371,13 +371,13 @@ func (c *consumer) fault(topic string, err error) error {
 	case kerr.TopicAuthorizationFailed:
 		return c.brokers.mayNotRead(topic, err)
 	case kerr.GroupAuthorizationFailed:
-		return fmt.Errorf("no right to join group %q: allow this user READ on it: %w", c.opts.Group, err)
+		return fmt.Errorf("no right to join group %q: allow this user READ on it: %w [kafka-forbidden]", c.opts.Group, err)
 	case kerr.InvalidTopicException, kerr.InvalidGroupID:
 		return err
 	}
 	if time.Since(c.warned) > faultEvery {
 		c.warned = time.Now()
-		c.opts.Log.Warn("cannot read, trying again", "topic", topic, "error", err)
+		c.opts.Log.Warn("cannot read, trying again [kafka-read]", "topic", topic, "error", err)
 	}
 	return nil
 }
@@ -390,7 +390,7 @@ func (c *consumer) leave(ctx context.Context) {
 		defer cancel()
 		c.commit(ctx, c.client)
 		if err := c.client.LeaveGroupContext(ctx); err != nil {
-			c.opts.Log.Warn("cannot leave the group, it will notice", "group", c.opts.Group, "error", err)
+			c.opts.Log.Warn("cannot leave the group, it will notice [kafka-group]", "group", c.opts.Group, "error", err)
 		}
 	}
 	c.client.CloseAllowingRebalance()

@@ -57,11 +57,11 @@ var errLetterQuota = errors.New("has reached its limit (kafka.dead_letter.max_fi
 func (e *letterError) Error() string {
 	switch {
 	case errors.Is(e.err, errLetterQuota):
-		return fmt.Sprintf("dead letter file %s %v; records wait for it", e.path, e.err)
+		return fmt.Sprintf("dead letter file %s %v; records wait for it [letter-full]", e.path, e.err)
 	case errors.Is(e.err, errLetterBusy):
-		return fmt.Sprintf("dead letter file %s is in use by another process, most likely shiplog replay; records wait for it", e.path)
+		return fmt.Sprintf("dead letter file %s is in use by another process, most likely shiplog replay; records wait for it [letter-busy]", e.path)
 	}
-	return fmt.Sprintf("dead letter file %s: make room or correct its rights, records wait for it: %v", e.path, e.err)
+	return fmt.Sprintf("dead letter file %s: make room or correct its rights, records wait for it: %v [letter-unwritable]", e.path, e.err)
 }
 
 // Unwrap returns the cause.

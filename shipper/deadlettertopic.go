@@ -94,7 +94,7 @@ func (t *letterTopic) problem() string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("%d dead letters are not in their topic yet; they are safe in %s, and it is tried again: %s",
+	return fmt.Sprintf("%d dead letters are not in their topic yet; they are safe in %s, and it is tried again: %s [letter-topic]",
 		t.p.letters.state().Due, t.p.letters.path, t.p.brokers.describe(t.p.opts.DeadLetterTopic, err))
 }
 

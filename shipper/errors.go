@@ -172,46 +172,49 @@ func isForbidden(err error) bool {
 }
 
 // describe tells an operator what err means for topic and what to do about it.
-func describe(topic string, err error) string {
+func describe(topic string, err error) string { return describeTo(topic, err, "") }
+
+// describeTo is describe, and says who we are to which brokers, where a right is missing.
+func describeTo(topic string, err error, who string) string {
 	if isLogin(err) {
-		return fmt.Sprintf("Kafka refuses to log us in: check the SASL mechanism, user name and password (%v)", err)
+		return fmt.Sprintf("Kafka refuses to log us in: check the SASL mechanism, user name and password (%v) [kafka-access]", err)
 	}
 	if full, ok := errors.AsType[*letterError](err); ok {
 		return full.Error()
 	}
 	if braked, ok := errors.AsType[*brakeError](err); ok {
 		return fmt.Sprintf("topic %q has refused the last %d records one by one and taken none between, so the fault is hardly theirs: no more become dead letters, "+
-			"its lines wait (%v); put the topic right, or set kafka.dead_letter.max_in_a_row to 0", topic, braked.n, braked.err)
+			"its lines wait (%v); put the topic right, or set kafka.dead_letter.max_in_a_row to 0 [kafka-refuses-all]", topic, braked.n, braked.err)
 	}
 	if errors.Is(err, kgo.ErrClientClosed) {
-		return fmt.Sprintf("topic %q: nothing was acknowledged for long, so a new connection is made", topic)
+		return fmt.Sprintf("topic %q: nothing was acknowledged for long, so a new connection is made [kafka-silent]", topic)
 	}
 	if errors.Is(err, errWantsKey) {
 		return fmt.Sprintf("topic %q refuses records without a key (%v): it is compacted, or we may not read whether it is (DESCRIBE_CONFIGS); "+
-			"set kafka.key, or give the topic cleanup.policy=delete", topic, err)
+			"set kafka.key, or give the topic cleanup.policy=delete [kafka-key-missing]", topic, err)
 	}
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.InvalidTimestamp:
 		return fmt.Sprintf("topic %q refuses the time of our records, it is %s here: correct the clock of this host, "+
-			"or the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms", topic, time.Now().UTC().Format(time.RFC3339))
+			"or the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms [kafka-clock]", topic, time.Now().UTC().Format(time.RFC3339))
 	case kerr.CorruptMessage:
 		return fmt.Sprintf("topic %q: a broker says that our records arrive damaged: look at the network between; "+
-			"or the topic is compacted and the broker old, then set kafka.key", topic)
+			"or the topic is compacted and the broker old, then set kafka.key [kafka-damaged]", topic)
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
-		return fmt.Sprintf("topic %q does not exist: create it, or name another", topic)
+		return fmt.Sprintf("topic %q does not exist: create it, or name another [kafka-topic-missing]", topic)
 	case kerr.TopicAuthorizationFailed:
-		return fmt.Sprintf("no right to write to topic %q: allow this user WRITE and DESCRIBE on it", topic)
+		return fmt.Sprintf("no right to write to topic %q: allow this user WRITE and DESCRIBE on it%s [kafka-forbidden]", topic, who)
 	case kerr.ClusterAuthorizationFailed:
-		return fmt.Sprintf("no right to produce to topic %q with idempotence: allow this user IDEMPOTENT_WRITE on the cluster", topic)
+		return fmt.Sprintf("no right to produce to topic %q with idempotence: allow this user IDEMPOTENT_WRITE on the cluster%s [kafka-forbidden]", topic, who)
 	case kerr.InvalidTopicException:
-		return fmt.Sprintf("topic %q has a name that Kafka does not allow: name another", topic)
+		return fmt.Sprintf("topic %q has a name that Kafka does not allow: name another [kafka-topic-name]", topic)
 	case kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend:
-		return fmt.Sprintf("topic %q has fewer in-sync replicas than min.insync.replicas asks for: bring its brokers back", topic)
+		return fmt.Sprintf("topic %q has fewer in-sync replicas than min.insync.replicas asks for: bring its brokers back [kafka-replicas]", topic)
 	case kerr.LeaderNotAvailable, kerr.NotLeaderForPartition:
-		return fmt.Sprintf("topic %q has a partition without a leader: bring its brokers back", topic)
+		return fmt.Sprintf("topic %q has a partition without a leader: bring its brokers back [kafka-leader]", topic)
 	case kerr.UnsupportedCompressionType:
-		return fmt.Sprintf("the brokers of topic %q do not know this compression: choose another", topic)
+		return fmt.Sprintf("the brokers of topic %q do not know this compression: choose another [kafka-compression]", topic)
 	}
-	return fmt.Sprintf("topic %q: %v", topic, err)
+	return fmt.Sprintf("topic %q: %v%s [kafka-error]", topic, err, who)
 }

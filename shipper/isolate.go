@@ -246,7 +246,7 @@ func (p *Producer) cut(topic string, r *Record, err error) bool {
 	if !p.opts.Cut(r, fits) || len(r.Value) >= before {
 		return false
 	}
-	p.opts.Log.Warn("a record was cut to what its topic takes", "topic", topic, "offset", r.Start, "length", r.End-r.Start, "bytes", before, "bytes_left", len(r.Value))
+	p.opts.Log.Warn("a record was cut to what its topic takes [record-cut]", "topic", topic, "offset", r.Start, "length", r.End-r.Start, "bytes", before, "bytes_left", len(r.Value))
 	return true
 }
 
@@ -271,7 +271,7 @@ func (p *Producer) bury(l *lane, r *Record, reason error) bool {
 	}
 	p.setTrouble(l, nil)
 	r.err, r.Offset = nil, -1 // it is nowhere in Kafka
-	p.opts.Log.Warn("a record is a dead letter now", "topic", l.topic, "path", letter.Path, "offset", letter.Offset,
+	p.opts.Log.Warn("a record is a dead letter now [record-refused]", "topic", l.topic, "path", letter.Path, "offset", letter.Offset,
 		"length", letter.Length, "reason", letter.Reason, "dead_letters", p.opts.DeadLetterPath)
 	return true
 }

@@ -43,11 +43,11 @@ func (r *readBack) locate(ctx context.Context, admin *kadm.Client, t ReadBackTop
 		switch {
 		case from < starts[n]:
 			if named {
-				log.Warn("the retention has passed where to read back from: what is left is read")
+				log.Warn("the retention has passed where to read back from: what is left is read [kafka-retention]")
 			}
 			from = starts[n]
 		case from > end:
-			log.Warn("the topic ends before where to read back from: it was made anew, and is read from its start")
+			log.Warn("the topic ends before where to read back from: it was made anew, and is read from its start [kafka-topic-anew]")
 			from = starts[n]
 		}
 		p := &part{next: from, end: end, before: end}

@@ -189,7 +189,7 @@ func notCreated(created kadm.CreateTopicResponses, topic string, err error) erro
 
 // describeCreate tells an operator why a topic cannot be created.
 func describeCreate(topic string, err error) string {
-	return fmt.Sprintf("topic %q does not exist and cannot be created: %v; %s", topic, err, createRemedy(err))
+	return fmt.Sprintf("topic %q does not exist and cannot be created: %v; %s [kafka-topic-create]", topic, err, createRemedy(err))
 }
 
 // createRemedy tells what to do where a topic cannot be created.

@@ -53,7 +53,7 @@ func openReplay(ctx context.Context, path string, fsys letterFS) (*Replay, error
 	}
 	running, err := lockFile(replayLockPath(path))
 	if errors.Is(err, errLetterBusy) {
-		return nil, fmt.Errorf("replay %s: %w; wait for it to end", path, ErrReplayRuns)
+		return nil, fmt.Errorf("replay %s: %w; wait for it to end [replay-busy]", path, ErrReplayRuns)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("replay %s: %w", path, err)
@@ -269,7 +269,7 @@ func (r *Replay) Finish(ctx context.Context) error {
 		err = r.locked(ctx, r.putBack)
 	}
 	if err != nil {
-		return fmt.Errorf("put back the dead letters that were not sent: they stay in %s, make room or correct its rights, and call shiplog replay again: %w", r.aside, err)
+		return fmt.Errorf("put back the dead letters that were not sent: they stay in %s, make room or correct its rights, and call shiplog replay again: %w [letter-unwritable]", r.aside, err)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (p *Producer) renew(old *session, why string) {
 	}
 	fresh, err := p.newSession()
 	if err != nil {
-		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one", "error", err)
+		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one [kafka-client]", "error", err)
 		return
 	}
 	p.mu.Lock()

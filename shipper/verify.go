@@ -213,7 +213,7 @@ func (s *scanner) asked(ctx context.Context, what string, err error) error {
 	}
 	for _, b := range s.brokers.list() {
 		if b.State == BrokerUnreachable {
-			return fmt.Errorf("%s: broker %s cannot be reached: %s (%w)", what, b.Addr, b.LastError, err)
+			return fmt.Errorf("%s: broker %s cannot be reached: %s (%w) [kafka-unreachable]", what, b.Addr, b.LastError, err)
 		}
 	}
 	return fmt.Errorf("%s: %w", what, err)
@@ -288,7 +288,7 @@ func (s *scanner) fault(e kgo.FetchError) error {
 	}
 	if time.Since(s.warned) > faultEvery {
 		s.warned = time.Now()
-		s.o.Log.Warn("cannot read, trying again", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
+		s.o.Log.Warn("cannot read, trying again [kafka-read]", "topic", e.Topic, "partition", e.Partition, "error", e.Err)
 	}
 	return nil
 }

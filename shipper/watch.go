@@ -65,7 +65,7 @@ func (p *Producer) countLetters() error {
 		return nil
 	}
 	if err := p.letters.look(); err != nil {
-		return fmt.Errorf("dead letter file %s cannot be counted, see its rights: %w", p.opts.DeadLetterPath, err)
+		return fmt.Errorf("dead letter file %s cannot be counted, see its rights: %w [letter-unwritable]", p.opts.DeadLetterPath, err)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (p *Producer) probe(v view, found map[string]string) {
 			found[key] = p.brokers.describe(*t.Topic, err)
 		case found[key] == "":
 			p.count("no_acknowledgement")
-			found[key] = fmt.Sprintf("topic %q: Kafka has acknowledged nothing for %s%s",
+			found[key] = fmt.Sprintf("topic %q: Kafka has acknowledged nothing for %s%s [kafka-silent]",
 				*t.Topic, v.stalled[*t.Topic].Round(time.Second), p.describeLeaders(t.Partitions))
 		}
 	}

@@ -34,7 +34,7 @@ func (p *Producer) rescue(now time.Time) {
 	}
 	fresh, err := p.newSession()
 	if err != nil {
-		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one", "error", err)
+		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one [kafka-client]", "error", err)
 		return
 	}
 	p.mu.Lock()
@@ -51,7 +51,7 @@ func (p *Producer) rescue(now time.Time) {
 	p.rescues.total.Add(1)
 	p.rescues.vain++
 	p.rescues.last = now
-	p.opts.Log.Warn("no broker has answered to records for long, though brokers answer: made a new Kafka client, which sends them again; what the old one had sent may be there twice",
+	p.opts.Log.Warn("no broker has answered to records for long, though brokers answer: made a new Kafka client, which sends them again; what the old one had sent may be there twice [kafka-silent]",
 		"waited", p.opts.Watchdog, "topics", topics)
 }
 

@@ -206,7 +206,7 @@ func TestUnreachableAdvertisedAddress(t *testing.T) {
 	if states[gone] != BrokerUnreachable || states[here] != BrokerConnected {
 		t.Errorf("brokers %v", states)
 	}
-	if !strings.Contains(r.log.String(), "broker cannot be reached, trying again\" broker="+gone) {
+	if !strings.Contains(r.log.String(), "broker cannot be reached, trying again [kafka-unreachable]\" broker="+gone) {
 		t.Error("the log does not name the broker")
 	}
 	if r.Health().Rebuilt != 0 {

@@ -73,7 +73,7 @@ func (t *Tailer) runPipe(ctx context.Context, p *pipe) {
 		err := t.drainPipe(ctx, p)
 		if err != nil && p.reading.Err() == nil && said != err.Error() {
 			said = err.Error()
-			t.log.Warn("named pipe cannot be read; it is tried again", "path", p.src.path, "error", err)
+			t.log.Warn("named pipe cannot be read; it is tried again [file-unreadable]", "path", p.src.path, "error", err)
 			t.postPipe(p, "unreadable", said)
 		}
 		select {

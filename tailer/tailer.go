@@ -385,6 +385,6 @@ func (t *Tailer) event(e fsnotify.Event) {
 func (t *Tailer) watchFailed(err error) {
 	t.rescan = true
 	if !errors.Is(err, fsnotify.ErrEventOverflow) {
-		t.log.Warn("file system events failed; the periodic scan goes on", "error", limitHint(err))
+		t.log.Warn("file system events failed; the periodic scan goes on [watch-none]", "error", limitHint(err))
 	}
 }

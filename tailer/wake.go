@@ -35,7 +35,7 @@ func newWaker(off bool, log *slog.Logger) *waker {
 	}
 	w, err := fsnotify.NewBufferedWatcher(eventBuffer)
 	if err != nil {
-		log.Warn("no file system events: files are looked at by polling only", "reason", limitHint(err))
+		log.Warn("no file system events: files are looked at by polling only [watch-none]", "reason", limitHint(err))
 		return k
 	}
 	k.w = w
@@ -57,7 +57,7 @@ func (k *waker) watch(dir string) bool {
 	if !k.denied[dir] {
 		k.denied[dir] = true
 		if !errors.Is(err, fsnotify.ErrClosed) && !errors.Is(err, syscall.ENOENT) {
-			k.log.Warn("no file system events for this folder: it is looked at by polling only", "dir", dir, "reason", limitHint(err))
+			k.log.Warn("no file system events for this folder: it is looked at by polling only [watch-none]", "dir", dir, "reason", limitHint(err))
 		}
 	}
 	return false

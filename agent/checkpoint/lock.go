@@ -20,7 +20,7 @@ func (e *LockedError) Error() string {
 	if e.PID > 0 {
 		who = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%s is in use by %s: two agents cannot share a state_dir; stop that one, or give this one its own", e.Dir, who)
+	return fmt.Sprintf("%s is in use by %s: two agents cannot share a state_dir; stop that one, or give this one its own [state-in-use]", e.Dir, who)
 }
 
 const lockName = "LOCK"

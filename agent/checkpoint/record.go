@@ -82,7 +82,7 @@ type VersionError struct {
 
 // Error says what to do.
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s has format %d, written by a newer shiplog (this one knows %d): install that version again, or move the file away to send all files anew", e.Path, e.Version, version)
+	return fmt.Sprintf("%s has format %d, written by a newer shiplog (this one knows %d): install that version again, or move the file away to send all files anew [state-newer]", e.Path, e.Version, version)
 }
 
 func appendHeader(dst []byte) []byte {

@@ -204,7 +204,7 @@ func readOnly(dir string) (recovered, error) {
 	r, err := recoverDir(osFS{}, dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = fmt.Errorf("no state in %s: no agent has run with this state_dir (%w)", dir, err)
+		err = fmt.Errorf("no state in %s: no agent has run with this state_dir (%w) [state-none]", dir, err)
 	case err != nil:
 		err = fmt.Errorf("state in %s: %w", dir, err)
 	}

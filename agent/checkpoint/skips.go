@@ -109,7 +109,7 @@ func OpenSkips(dir string, o SkipsOptions) (*Skips, error) {
 	case errors.As(err, &tooNew):
 		return nil, err
 	case err != nil:
-		o.Log.Error("the journal of what was left out on purpose is damaged; what is intact is kept", "file", skipsPath(dir), "reason", err)
+		o.Log.Error("the journal of what was left out on purpose is damaged; what is intact is kept [skips-damaged]", "file", skipsPath(dir), "reason", err)
 		s.mend(j)
 	default:
 		s.open(j.size, int64(len(data)))
@@ -125,7 +125,7 @@ func (s *Skips) mend(j journal) {
 		err = s.rewrite(j.frames, j.list.Dropped, append(j.list.Lost, s.o.Now()))
 	}
 	if err != nil {
-		s.o.Log.Warn("the journal of what was left out on purpose cannot be mended yet", "error", err)
+		s.o.Log.Warn("the journal of what was left out on purpose cannot be mended yet [skips-unwritable]", "error", err)
 	}
 }
 
@@ -138,7 +138,7 @@ func (s *Skips) open(size, there int64) {
 		}
 	}
 	if err != nil {
-		s.o.Log.Warn("the journal of what was left out on purpose cannot be appended to yet", "error", err)
+		s.o.Log.Warn("the journal of what was left out on purpose cannot be appended to yet [skips-unwritable]", "error", err)
 		return
 	}
 	s.file, s.size = f, size

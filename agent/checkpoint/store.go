@@ -63,11 +63,11 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	_, there := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory: %w; create it for this user, or choose another by state_dir", err)
+		return nil, fmt.Errorf("state directory: %w; create it for this user, or choose another by state_dir [state-unusable]", err)
 	}
 	if errors.Is(there, fs.ErrNotExist) {
 		if err := makePrivate(dir); err != nil { // of a file system without access lists, say
-			o.Log.Warn("the state directory is open to whoever its parent is open to", "error", err)
+			o.Log.Warn("the state directory is open to whoever its parent is open to [state-open]", "error", err)
 		}
 	}
 	l, err := lock(dir)
@@ -84,7 +84,7 @@ func Open(dir string, o Options) (*Store, error) {
 func (s *Store) recover() error {
 	if fi, err := os.Stat(s.dir); err == nil && fi.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(s.dir, 0o700); err != nil {
-			s.o.Log.Warn("others may read the state directory", "dir", s.dir, "mode", fi.Mode().Perm(), "error", err)
+			s.o.Log.Warn("others may read the state directory [state-open]", "dir", s.dir, "mode", fi.Mode().Perm(), "error", err)
 		}
 	}
 	r, err := recoverDir(s.o.FS, s.dir)
@@ -94,16 +94,16 @@ func (s *Store) recover() error {
 	s.entries, s.horizons, s.clean, s.next, s.older = r.entries, r.horizons, r.clean, r.next, r.files
 	for _, d := range r.damage {
 		if d.torn {
-			s.o.Log.Warn("the checkpoint's end was cut off by a crash; going on from what is whole before it", "file", d.path, "reason", d.reason)
+			s.o.Log.Warn("the checkpoint's end was cut off by a crash; going on from what is whole before it [state-cut]", "file", d.path, "reason", d.reason)
 			continue
 		}
 		s.damaged = append(s.damaged, fmt.Sprintf("%s: %v", d.path, d.reason))
-		s.o.Log.Error("the checkpoint is damaged; going on from the last good state, some lines may be sent again", "file", d.path, "reason", d.reason, "files_known", len(s.entries))
+		s.o.Log.Error("the checkpoint is damaged; going on from the last good state, some lines may be sent again [state-damaged]", "file", d.path, "reason", d.reason, "files_known", len(s.entries))
 		s.older = slices.DeleteFunc(s.older, func(g uint64) bool { return g == d.generation })
 	}
 	if err := s.snapshot(); err != nil {
 		// The damaged files keep their names: what is intact in them is nowhere else.
-		s.o.Log.Error("the checkpoint cannot be written; going on, and trying again", "dir", s.dir, "error", err)
+		s.o.Log.Error("the checkpoint cannot be written; going on, and trying again [state-unwritable]", "dir", s.dir, "error", err)
 		s.unmark(r)
 		return nil
 	}
@@ -127,7 +127,7 @@ func (s *Store) unmark(r recovered) {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err != nil {
-		s.o.Log.Warn("the checkpoint still says that the last run ended in order: after a crash before it can be written, lines may be sent again unnoticed", "dir", s.dir, "error", err)
+		s.o.Log.Warn("the checkpoint still says that the last run ended in order: after a crash before it can be written, lines may be sent again unnoticed [state-unwritable]", "dir", s.dir, "error", err)
 	}
 }
 
@@ -140,7 +140,7 @@ const (
 // the newest few of them.
 func (s *Store) setAside(d damage) {
 	if err := s.o.FS.Rename(d.path, filepath.Join(s.dir, fmt.Sprintf("%s%08d", asidePrefix, d.generation))); err != nil {
-		s.o.Log.Warn("the damaged checkpoint cannot be set aside", "file", d.path, "error", err)
+		s.o.Log.Warn("the damaged checkpoint cannot be set aside [state-unwritable]", "file", d.path, "error", err)
 		return
 	}
 	names, err := s.o.FS.ReadDir(s.dir) // sorted

@@ -22,7 +22,7 @@ import (
 const connectTimeout = 2 * time.Minute
 
 // errNotReady ends the command with status 1; what there is to say has been said.
-var errNotReady = errors.New("lines would not arrive, or not be read, before that is put right") //nolint:gochecknoglobals // a constant that Go cannot express
+var errNotReady = errors.New("lines would not arrive, or not be read, before that is put right [check-failed]") //nolint:gochecknoglobals // a constant that Go cannot express
 
 func newCheck() *cobra.Command {
 	var path string

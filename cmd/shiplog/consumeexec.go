@@ -35,7 +35,7 @@ func (x *executor) take(ctx context.Context, r *kgo.Record, text []byte) error {
 		}
 		what := fmt.Sprintf("the command failed for the message at offset %d of partition %d of %s", r.Offset, r.Partition, r.Topic)
 		if x.retries >= 0 && attempt > x.retries {
-			return fmt.Errorf("%s, %d times; nothing of the message is committed: %w", what, attempt, err)
+			return fmt.Errorf("%s, %d times; nothing of the message is committed: %w [exec-failed]", what, attempt, err)
 		}
 		fmt.Fprintf(x.errOut, "%s, it is run again in %s: %v\n", what, pause, err)
 		wait := time.NewTimer(pause)

@@ -51,7 +51,7 @@ func (o *initOptions) run(c *cobra.Command, args []string) error {
 	}
 	if o.output != "" && !o.force {
 		if _, err := os.Lstat(o.output); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is there already: name another file, or give --force", o.output)
+			return fmt.Errorf("%s is there already: name another file, or give --force [file-there]", o.output)
 		}
 	}
 	s, err := takeSurvey(args)
@@ -61,9 +61,9 @@ func (o *initOptions) run(c *cobra.Command, args []string) error {
 	printSkipped(c.ErrOrStderr(), s)
 	if len(s.Inputs) == 0 {
 		if len(args) == 0 {
-			return errors.New("no logs were found at the usual places: name files, folders or patterns")
+			return errors.New("no logs were found at the usual places: name files, folders or patterns [logs-none]")
 		}
-		return errors.New("no logs that can be read were found there")
+		return errors.New("no logs that can be read were found there [logs-none]")
 	}
 	text := s.AppendYAML(nil, o.conf)
 	conf, err := config.Decode(bytes.NewReader(text), "the new configuration", os.LookupEnv)

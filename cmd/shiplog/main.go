@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(errOut, "shiplog:", err)
+	fmt.Fprintln(errOut, "shiplog:", withCode(err))
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage

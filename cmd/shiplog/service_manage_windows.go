@@ -45,7 +45,7 @@ func recovery() []mgr.RecoveryAction {
 func withManager(do func(*mgr.Mgr) error) error {
 	m, err := mgr.Connect()
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
-		return fmt.Errorf("service manager: %w; run this as administrator", err)
+		return fmt.Errorf("service manager: %w; run this as administrator [service-manager]", err)
 	}
 	if err != nil {
 		return fmt.Errorf("service manager: %w", err)
@@ -58,7 +58,7 @@ func withService(do func(*mgr.Service) error) error {
 	return withManager(func(m *mgr.Mgr) error {
 		s, err := m.OpenService(serviceName)
 		if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
-			return fmt.Errorf("service %s: %w; shiplog service install makes it", serviceName, err)
+			return fmt.Errorf("service %s: %w; shiplog service install makes it [service-manager]", serviceName, err)
 		}
 		if err != nil {
 			return fmt.Errorf("service %s: %w", serviceName, err)
@@ -88,7 +88,7 @@ func serviceInstall(c *cobra.Command, path, account string) error {
 			StartType: mgr.StartAutomatic, DelayedAutoStart: true, ServiceStartName: account,
 		}, "run", "--config", path)
 		if errors.Is(err, windows.ERROR_SERVICE_EXISTS) {
-			return fmt.Errorf("service %s: %w; shiplog service remove takes it away", serviceName, err)
+			return fmt.Errorf("service %s: %w; shiplog service remove takes it away [service-manager]", serviceName, err)
 		}
 		if err != nil {
 			return fmt.Errorf("make the service %s: %w", serviceName, err)
@@ -141,9 +141,9 @@ func reach(c *cobra.Command, s *mgr.Service, want svc.State) error {
 			fmt.Fprintf(c.OutOrStdout(), "service %s is %s\n", serviceName, stateName(want))
 			return nil
 		case want == svc.Running && now.State == svc.Stopped:
-			return fmt.Errorf("service %s has ended at once, with code %d (own code %d): the event log (Application, source %s) says why", serviceName, now.Win32ExitCode, now.ServiceSpecificExitCode, serviceName)
+			return fmt.Errorf("service %s has ended at once, with code %d (own code %d): the event log (Application, source %s) says why [service-failed]", serviceName, now.Win32ExitCode, now.ServiceSpecificExitCode, serviceName)
 		case time.Now().After(end):
-			return fmt.Errorf("service %s is %s after %s", serviceName, stateName(now.State), serviceWait)
+			return fmt.Errorf("service %s is %s after %s [service-failed]", serviceName, stateName(now.State), serviceWait)
 		}
 		select {
 		case <-time.After(servicePoll):

@@ -18,7 +18,7 @@ import (
 )
 
 // errUnwell ends the command with status 1; what there is to say has been said.
-var errUnwell = errors.New("the agent is not well") //nolint:gochecknoglobals // a constant that Go cannot express
+var errUnwell = errors.New("the agent is not well [agent-unwell]") //nolint:gochecknoglobals // a constant that Go cannot express
 
 // statusFlags say which agent is asked, and for what.
 type statusFlags struct {
@@ -101,10 +101,10 @@ func (f *statusFlags) access() (admin.Access, error) {
 func askStatus(ctx context.Context, access admin.Access, q agent.StatusQuery) (*agent.Status, error) {
 	var s agent.Status
 	if err := access.Call(ctx, "/status?"+q.Values().Encode(), nil, &s); err != nil {
-		return nil, fmt.Errorf("%w; does the agent run, and is this its admin address?", err)
+		return nil, fmt.Errorf("%w; does the agent run, and is this its admin address? [agent-silent]", err)
 	}
 	if s.Version != agent.StatusVersion {
-		return nil, fmt.Errorf("the agent at %s tells its status in version %d, this program reads %d: use that of the agent", access.Address, s.Version, agent.StatusVersion)
+		return nil, fmt.Errorf("the agent at %s tells its status in version %d, this program reads %d: use that of the agent [agent-version]", access.Address, s.Version, agent.StatusVersion)
 	}
 	return &s, nil
 }

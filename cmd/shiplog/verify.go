@@ -105,9 +105,9 @@ func (f *verifyFlags) run(c *cobra.Command, args []string) error {
 	case err != nil:
 		return fmt.Errorf("print: %w", err)
 	case !v.Complete:
-		return errors.New("not proved: " + shortOf(v))
+		return errors.New("not proved: " + shortOf(v) + " [verify-gaps]")
 	case f.strict && v.Repeated:
-		return errors.New("complete, but something came twice or out of order")
+		return errors.New("complete, but something came twice or out of order [verify-repeats]")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // errNotRead ends the command with status 1; what there is to say has been said.
-var errNotRead = errors.New("it is not being read") //nolint:gochecknoglobals // a constant that Go cannot express
+var errNotRead = errors.New("it is not being read [file-not-read]") //nolint:gochecknoglobals // a constant that Go cannot express
 
 func newWhy() *cobra.Command {
 	var path string

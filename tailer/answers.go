@@ -10,6 +10,7 @@ import (
 func (t *Tailer) answered(fs []found) {
 	now := time.Now()
 	t.rescan = true
+	patience := map[FileID]time.Time{} // since when there is no answer about them
 	for _, r := range fs {
 		f := t.byID[r.id]
 		if f == nil {
@@ -17,6 +18,7 @@ func (t *Tailer) answered(fs []found) {
 		}
 		f.looking = false
 		delete(t.sought, f)
+		patience[r.id] = f.undecided
 		t.postpone(f, r.undecided || r.again, now)
 		if f.here && !f.displaced && f.name != "" {
 			continue // it was asked about for its successor's sake
@@ -27,6 +29,13 @@ func (t *Tailer) answered(fs []found) {
 		}
 		t.settle(f, r, now)
 	}
+	t.meetAll(fs, patience, now) // now that all that were missing have their places
+}
+
+// meetAll takes up the generations that came after missing files, in their order.
+// Of a name of which not all are known yet none is taken up: all are asked for
+// again.
+func (t *Tailer) meetAll(fs []found, patience map[FileID]time.Time, now time.Time) {
 	var later []generation
 	var early []*file
 	for _, r := range fs {
@@ -38,25 +47,46 @@ func (t *Tailer) answered(fs []found) {
 			later = append(later, r.later...)
 		}
 	}
-	for _, f := range early { // they are asked for again
+	for _, f := range early {
 		t.undecided[f] = true
 	}
 	slices.SortStableFunc(later, older)
-	for _, g := range later { // now that all that were missing have their places
-		t.meetLater(g, now)
+	unclear, tired := map[string]bool{}, map[string]bool{}
+	for id, since := range patience {
+		if f := t.byID[id]; f != nil && !since.IsZero() && now.Sub(since) > unreadableWait {
+			tired[f.src.origin] = true
+		}
+	}
+	for _, g := range later {
+		if !unclear[g.origin] {
+			unclear[g.origin] = !t.meetLater(g, now) && !tired[g.origin]
+		}
+	}
+	for _, r := range fs {
+		f, since := t.byID[r.id], patience[r.id]
+		if f == nil || len(r.later) == 0 || !unclear[f.src.origin] {
+			continue
+		}
+		t.postpone(f, true, now)
+		if !since.IsZero() {
+			f.undecided = since
+		}
 	}
 }
 
-// meetLater takes up a rotated file that was never seen under its own name. A
-// missing file that had the same inode once does not count: if this were it,
-// it would have been found.
-func (t *Tailer) meetLater(g generation, now time.Time) {
-	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
-		return
+// meetLater takes up a rotated file that was never seen under its own name,
+// unless it is one that is known. It is false if that cannot be told yet: then
+// what came after it must not be taken up either.
+func (t *Tailer) meetLater(g generation, now time.Time) bool {
+	switch t.knows(g) {
+	case yes:
+		return true
+	case notYet:
+		return false
 	}
 	in := t.wanting(g.origin, g.path)
 	if in == nil {
-		return
+		return true
 	}
 	delete(t.doubtful, g.key)
 	f := t.register(g.origin, g.name, g.path, in, g.key, g.size, now)
@@ -72,6 +102,30 @@ func (t *Tailer) meetLater(g generation, now time.Time) {
 	t.liveLast(f.src.stream)
 	t.tell(Found, f, 0, nil)
 	t.wakeNow(f)
+	return true
+}
+
+// knows reports whether the generation is a file in the books. That one of them
+// has its inode is not enough: it may have been compressed or removed just now,
+// and its inode used again. A missing file that had the inode once does not count:
+// if this were it, it would have been found.
+func (t *Tailer) knows(g generation) answer {
+	f := t.byKey[g.key]
+	if f == nil || !f.here && !f.looking {
+		return no
+	}
+	k := f.known()
+	comparable := k.head.Len > 0 && k.head.Len == g.head.Len
+	if t.o.Once || comparable && k.head == g.head || !comparable && k.path == g.path && !f.looking {
+		return yes
+	}
+	if !f.busy {
+		t.lookFor(f) // to learn where it is
+	}
+	if comparable {
+		return no
+	}
+	return notYet
 }
 
 // postpone has the file looked for once more if the answer was no answer yet.

@@ -226,4 +226,11 @@
 //   - A folder in which several applications rotated at once was listed eight times
 //     and never stood still; what the last listing lacked was given up. See
 //     finder.look, moving.
+//   - A generation was compressed between its listing and the look at its first
+//     bytes, taken up with nothing that it is known by, and not found again: its
+//     compressed form came after its successors. See headOf.
+//   - A generation had the inode of a file that had been compressed just now, and
+//     was passed over as that one; those after it were taken up. See Tailer.knows.
+//   - A file whose path led to another had its turn again at once, and again, as
+//     long as it was looked for: that took a whole core. See Tailer.strayed.
 package tailer

@@ -48,34 +48,41 @@ func (f *finder) generations(l missing, known []traces, taken, pending map[fileK
 		if live {
 			g.name = s.path
 		}
-		switch a, packed := copyOfAny(s, known); {
+		a, packed := copyOfAny(s, known)
+		switch {
 		case a == yes:
 			continue
 		case a == notYet && !l.impatient && (packed || s.info.Size() > 0):
 			again = true
 			continue
-		default:
-			g.packed, g.head = packed, headOf(s)
 		}
+		var there bool
+		if g.head, there = headOf(s); !there && !l.impatient { // renamed or compressed just now
+			again = true
+			continue
+		}
+		g.packed = packed
 		out = append(out, g)
 	}
 	return out, again
 }
 
 // headOf returns the fingerprint of the first bytes of s, the zero Mark if they
-// cannot be read.
-func headOf(s *sibling) Mark {
+// cannot be read. It is not there if its path leads elsewhere by now: taken up
+// with nothing that it is known by, it would not be found again, and what was
+// found later would come before it.
+func headOf(s *sibling) (head Mark, there bool) {
 	c, err := openAt(s.path, s.key)
 	if err != nil {
-		return Mark{}
+		return Mark{}, unopened(err) != notYet
 	}
 	defer c.Close()
 	b := make([]byte, headMax)
 	n, err := c.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
-		return Mark{}
+		return Mark{}, true
 	}
-	return markOf(b[:n])
+	return markOf(b[:n]), true
 }
 
 // copyOfAny reports whether s holds nothing but bytes of one file that is known.

@@ -90,8 +90,7 @@ func (t *Tailer) glimpsed(r result) {
 	case r.err != nil:
 		t.failed(f, r.err, now)
 	case r.verdict == swapped:
-		t.loseName(f, now)
-		t.rescan = true
+		t.strayed(f, now)
 	case r.packed:
 		f.packed = true
 	default:

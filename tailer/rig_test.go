@@ -189,6 +189,9 @@ func (r *rig) event(e Event) {
 		}
 		s.Found, s.Path, s.Origin, s.Dev, s.Ino, s.Rotated, s.Gone, s.Seen = e.File.Found, e.File.Path, e.File.Origin, e.File.Dev, e.File.Ino, e.File.Rotated, e.File.Gone, e.File.Seen
 		s.Sealed = e.File.Sealed
+		if e.Kind == Glimpsed && s.Offset == 0 { // what a glimpse at it found, as the agent keeps it
+			s.Head = e.File.Head
+		}
 		r.states[e.File.ID] = s
 	}
 }

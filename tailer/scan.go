@@ -223,6 +223,17 @@ func (t *Tailer) loseName(f *file, now time.Time) {
 	t.lookFor(f)
 }
 
+// strayed deals with a file whose path leads to another by now. It has no turn
+// again before it is found: that would come to the same, at once.
+func (t *Tailer) strayed(f *file, now time.Time) {
+	t.rescan = true
+	if f.displaced && f.name == "" {
+		t.lookFor(f)
+		return
+	}
+	t.loseName(f, now)
+}
+
 // displace makes a file one that is read to its end and then watched.
 func (t *Tailer) displace(f *file, now time.Time) {
 	t.watched[f] = true

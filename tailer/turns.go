@@ -186,8 +186,7 @@ func (t *Tailer) turned(r result) {
 	case r.err != nil:
 		t.failed(f, r.err, now)
 	case r.verdict == swapped:
-		t.loseName(f, now)
-		t.rescan = true
+		t.strayed(f, now)
 	case r.broken != nil && !r.more:
 		t.breaksOff(f, r, now)
 	default:

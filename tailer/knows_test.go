@@ -1,0 +1,155 @@
+package tailer
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// idle returns a tailer that does not run, of *.log in dir.
+func idle(t *testing.T, dir string) *Tailer {
+	t.Helper()
+	tl, err := New(Options{Inputs: []Input{{Name: "test", Paths: []string{filepath.Join(dir, "*.log")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tl
+}
+
+// A generation has the inode of a file in the books. It may be that file under
+// another name, or another that has its inode by now.
+func TestKnows(t *testing.T) {
+	const dir = "/logs"
+	key := fileKey{1, 7}
+	long, other := markOf([]byte("one\ntwo\n")), markOf([]byte("six\nten\n"))
+	short := markOf([]byte("one\n"))
+	for _, c := range []struct {
+		name    string
+		path    string // where the file in the books is
+		head    Mark
+		looking bool
+		gone    bool
+		once    bool
+		want    answer
+		asked   bool // whether it is looked for then
+	}{
+		{name: "the same", path: "a.log.1", head: long, want: yes},
+		{name: "the same, renamed", path: "a.log", head: long, want: yes},
+		{name: "another's inode", path: "b.log.1", head: other, want: no, asked: true},
+		{name: "another's inode, of the same name", path: "a.log.1", head: other, want: no, asked: true},
+		{name: "less is known of it", path: "b.log.1", head: short, want: notYet, asked: true},
+		{name: "less is known of it, of the same name", path: "a.log.1", head: short, want: yes},
+		{name: "being looked for", path: "a.log.1", head: short, looking: true, want: notYet, asked: true},
+		{name: "gone", path: "b.log.1", head: short, gone: true, want: no},
+		{name: "nothing will be asked again", path: "b.log.1", head: short, once: true, want: yes},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tl := idle(t, dir)
+			tl.o.Once = c.once
+			f := tl.register(dir+"/b.log", "", filepath.Join(dir, c.path), tl.inputs[0], key, 8, time.Now())
+			f.src.head, f.looking, f.here = c.head, c.looking, !c.gone
+			g := generation{origin: dir + "/a.log", place: place{path: filepath.Join(dir, "a.log.1"), key: key}, head: long}
+			if got := tl.knows(g); got != c.want || f.looking != c.asked {
+				t.Errorf("got %v, looked for %v; want %v, %v", got, f.looking, c.want, c.asked)
+			}
+		})
+	}
+}
+
+// Of the generations after a missing file none is taken up as long as it is not
+// clear what one of them is: it may be the first.
+func TestGenerationsAreMetInOrder(t *testing.T) {
+	const dir = "/logs"
+	tl := idle(t, dir)
+	origin, now := dir+"/a.log", time.Now()
+	last := tl.register(origin, "", dir+"/a.log.3", tl.inputs[0], fileKey{1, 3}, 8, now)
+	stale := tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	gen := func(name string, ino uint64, age time.Duration) generation {
+		at := now.Add(-age)
+		return generation{origin: origin, place: place{path: dir + "/" + name, key: fileKey{1, ino}, mtime: at}, born: at, head: markOf([]byte(name))}
+	}
+	r := found{id: last.src.id, place: place{path: last.src.path, key: last.src.key}, later: []generation{gen("a.log.1", 1, time.Second), gen("a.log.2", 2, 2*time.Second)}}
+	tl.answered([]found{r})
+	if n := len(tl.streams[streamOf(origin)]); n != 1 || !tl.undecided[last] || !stale.looking {
+		t.Fatalf("%d files, asked again %v, the other looked for %v", n, tl.undecided[last], stale.looking)
+	}
+
+	stale.looking = false
+	tl.unplace(stale) // it was found elsewhere
+	stale.src.key = fileKey{1, 9}
+	tl.place(stale)
+	tl.seekAgain()
+	tl.answered([]found{r})
+	var paths []string
+	for _, f := range tl.streams[streamOf(origin)] {
+		paths = append(paths, filepath.Base(f.src.path))
+	}
+	if len(paths) != 3 || paths[1] != "a.log.2" || paths[2] != "a.log.1" || tl.undecided[last] {
+		t.Errorf("files %q, asked again %v", paths, tl.undecided[last])
+	}
+}
+
+// What holds a name up for good, a second name of a file perhaps, is passed over
+// in the end.
+func TestGenerationsAreNotWaitedForForEver(t *testing.T) {
+	const dir = "/logs"
+	tl := idle(t, dir)
+	origin, now := dir+"/a.log", time.Now()
+	last := tl.register(origin, "", dir+"/a.log.3", tl.inputs[0], fileKey{1, 3}, 8, now)
+	tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	last.undecided = now.Add(-2 * unreadableWait)
+	g := generation{origin: origin, place: place{path: dir + "/a.log.2", key: fileKey{1, 2}}, head: markOf([]byte("2"))}
+	young := generation{origin: origin, place: place{path: dir + "/a.log.1", key: fileKey{1, 1}}, born: now, head: markOf([]byte("1"))}
+	tl.answered([]found{{id: last.src.id, place: place{path: last.src.path, key: last.src.key}, later: []generation{young, g}}})
+	fs := tl.streams[streamOf(origin)]
+	if len(fs) != 2 || fs[1].src.path != young.path {
+		t.Errorf("files %+v", fs)
+	}
+}
+
+// A generation that is gone from where it was listed is not taken up with nothing
+// that it could be known by.
+func TestGenerationsGoneSinceTheListing(t *testing.T) {
+	dir := t.TempDir()
+	origin, path, now := filepath.Join(dir, "a.log"), filepath.Join(dir, "a.log.1"), time.Now()
+	if err := os.WriteFile(path, []byte("one\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ss, _ := siblingsIn(dir)
+	m, err := newMatcher([]Input{{Paths: []string{filepath.Join(dir, "*.log")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &finder{matcher: m}
+	l := missing{traces: traces{origin: origin, path: origin, key: fileKey{1, 1}}, seen: now, found: now}
+	met, again := f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss)
+	if len(met) != 1 || met[0].head.Len == 0 || again {
+		t.Fatalf("met %+v, again %v", met, again)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if met, again = f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss); len(met) > 0 || !again {
+		t.Errorf("met %+v, again %v", met, again)
+	}
+	if _, there := headOf(&ss[0]); there {
+		t.Error("it is said to be there")
+	}
+}
+
+// A file whose path leads to another, and that is looked for, has no turn before
+// there is an answer: each would come to the same, at once.
+func TestNoTurnsForAFileThatStrayed(t *testing.T) {
+	const dir = "/logs"
+	for _, verdict := range []outcome{{verdict: swapped}, {err: fs.ErrNotExist}} {
+		tl := idle(t, dir)
+		f := tl.register(dir+"/a.log", "", dir+"/a.log.1", tl.inputs[0], fileKey{1, 1}, 8, time.Now())
+		f.busy = true
+		tl.turned(result{job{f: f}, verdict})
+		if ready, _ := tl.nextReady(); ready != nil || !f.looking {
+			t.Errorf("%+v: has a turn: %v, looked for: %v", verdict, ready != nil, f.looking)
+		}
+	}
+}

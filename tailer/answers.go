@@ -10,7 +10,6 @@ import (
 func (t *Tailer) answered(fs []found) {
 	now := time.Now()
 	t.rescan = true
-	patience := map[FileID]time.Time{} // since when there is no answer about them
 	for _, r := range fs {
 		f := t.byID[r.id]
 		if f == nil {
@@ -18,8 +17,9 @@ func (t *Tailer) answered(fs []found) {
 		}
 		f.looking = false
 		delete(t.sought, f)
-		patience[r.id] = f.undecided
-		t.postpone(f, r.undecided || r.again, now)
+		if r.undecided || r.again {
+			t.postpone(f, now)
+		}
 		if f.here && !f.displaced && f.name != "" {
 			continue // it was asked about for its successor's sake
 		}
@@ -29,13 +29,18 @@ func (t *Tailer) answered(fs []found) {
 		}
 		t.settle(f, r, now)
 	}
-	t.meetAll(fs, patience, now) // now that all that were missing have their places
+	t.meetAll(fs, now) // now that all that were missing have their places
+	for _, r := range fs {
+		if f := t.byID[r.id]; f != nil && !t.undecided[f] {
+			f.undecided = time.Time{}
+		}
+	}
 }
 
 // meetAll takes up the generations that came after missing files, in their order.
 // Of a name of which not all are known yet none is taken up: all are asked for
 // again.
-func (t *Tailer) meetAll(fs []found, patience map[FileID]time.Time, now time.Time) {
+func (t *Tailer) meetAll(fs []found, now time.Time) {
 	var later []generation
 	var early []*file
 	for _, r := range fs {
@@ -52,8 +57,8 @@ func (t *Tailer) meetAll(fs []found, patience map[FileID]time.Time, now time.Tim
 	}
 	slices.SortStableFunc(later, older)
 	unclear, tired := map[string]bool{}, map[string]bool{}
-	for id, since := range patience {
-		if f := t.byID[id]; f != nil && !since.IsZero() && now.Sub(since) > unreadableWait {
+	for _, r := range fs {
+		if f := t.byID[r.id]; f != nil && f.tired(now) {
 			tired[f.src.origin] = true
 		}
 	}
@@ -63,26 +68,24 @@ func (t *Tailer) meetAll(fs []found, patience map[FileID]time.Time, now time.Tim
 		}
 	}
 	for _, r := range fs {
-		f, since := t.byID[r.id], patience[r.id]
-		if f == nil || len(r.later) == 0 || !unclear[f.src.origin] {
-			continue
-		}
-		t.postpone(f, true, now)
-		if !since.IsZero() {
-			f.undecided = since
+		if f := t.byID[r.id]; f != nil && len(r.later) > 0 && unclear[f.src.origin] {
+			t.postpone(f, now)
 		}
 	}
 }
 
 // meetLater takes up a rotated file that was never seen under its own name,
 // unless it is one that is known. It is false if that cannot be told yet: then
-// what came after it must not be taken up either.
+// what came after it must not be taken up either. A missing file that had its
+// inode once does not count: if this were it, it would have been found.
 func (t *Tailer) meetLater(g generation, now time.Time) bool {
-	switch t.knows(g) {
-	case yes:
-		return true
-	case notYet:
-		return false
+	if other := t.byKey[g.key]; other != nil && (other.here || other.looking) {
+		switch t.holds(other, g.path, g.head) {
+		case yes:
+			return true
+		case notYet:
+			return false
+		}
 	}
 	in := t.wanting(g.origin, g.path)
 	if in == nil {
@@ -105,22 +108,17 @@ func (t *Tailer) meetLater(g generation, now time.Time) bool {
 	return true
 }
 
-// knows reports whether the generation is a file in the books. That one of them
-// has its inode is not enough: it may have been compressed or removed just now,
-// and its inode used again. A missing file that had the inode once does not count:
-// if this were it, it would have been found.
-func (t *Tailer) knows(g generation) answer {
-	f := t.byKey[g.key]
-	if f == nil || !f.here && !f.looking {
-		return no
-	}
+// holds reports whether f is what lies at path and begins with head. It has the
+// inode in the books, which is not enough: f may have been compressed or removed
+// just now, and its inode used again. Where f may not be it, it is looked for.
+func (t *Tailer) holds(f *file, path string, head Mark) answer {
 	k := f.known()
-	comparable := k.head.Len > 0 && k.head.Len == g.head.Len
-	if t.o.Once || comparable && k.head == g.head || !comparable && k.path == g.path && !f.looking {
+	comparable := k.head.Len > 0 && k.head.Len == head.Len
+	if t.o.Once || comparable && k.head == head || !comparable && k.path == path && !f.looking {
 		return yes
 	}
 	if !f.busy {
-		t.lookFor(f) // to learn where it is
+		t.lookFor(f)
 	}
 	if comparable {
 		return no
@@ -128,22 +126,28 @@ func (t *Tailer) knows(g generation) answer {
 	return notYet
 }
 
-// postpone has the file looked for once more if the answer was no answer yet.
-func (t *Tailer) postpone(f *file, undecided bool, now time.Time) {
-	switch {
-	case !undecided || t.o.Once:
-		f.undecided = time.Time{}
-	case f.undecided.IsZero():
-		f.undecided = now
-		fallthrough
-	default:
-		t.undecided[f] = true
+// postpone has the file looked for once more: the answer was no answer yet.
+func (t *Tailer) postpone(f *file, now time.Time) {
+	if t.o.Once {
+		return
 	}
+	if f.undecided.IsZero() {
+		f.undecided = now
+	}
+	t.undecided[f] = true
+}
+
+// tired reports whether an answer about the file has been waited for long enough.
+func (f *file) tired(now time.Time) bool {
+	return !f.undecided.IsZero() && now.Sub(f.undecided) > unreadableWait
 }
 
 // settle decides where a missing file is.
 func (t *Tailer) settle(f *file, r found, now time.Time) {
-	other := t.byKey[r.key]
+	other, taken := t.byKey[r.key], no
+	if r.path != "" && other != nil && other != f && other.here {
+		taken = t.holds(other, r.path, f.src.head)
+	}
 	if r.reused {
 		f.truncated = time.Time{}
 	}
@@ -153,8 +157,10 @@ func (t *Tailer) settle(f *file, r found, now time.Time) {
 	switch {
 	case r.path != "" && f.src.f != nil && r.key != f.src.key && !f.leaving:
 		// A copy: the open file is the truth.
-	case r.path != "" && other != nil && other != f && other.here:
+	case taken == yes || taken == notYet && f.tired(now):
 		t.settleTaken(f, other, now)
+	case taken == notYet:
+		t.postpone(f, now)
 	case r.path != "":
 		t.settleAt(f, r.place, now)
 	case r.short != nil:
@@ -188,10 +194,10 @@ func (t *Tailer) settleTaken(f, other *file, now time.Time) {
 	case f.src.off == 0: // nothing of it was read, and the other reads all of it
 		f.truncated = time.Time{}
 		t.vanish(f, now)
-	case t.o.Once || !f.undecided.IsZero() && now.Sub(f.undecided) > unreadableWait:
+	case t.o.Once || f.tired(now):
 		t.vanish(f, now)
 	default:
-		t.postpone(f, true, now)
+		t.postpone(f, now)
 		t.wakeNow(other)
 	}
 }

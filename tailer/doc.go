@@ -230,7 +230,8 @@
 //     bytes, taken up with nothing that it is known by, and not found again: its
 //     compressed form came after its successors. See headOf.
 //   - A generation had the inode of a file that had been compressed just now, and
-//     was passed over as that one; those after it were taken up. See Tailer.knows.
+//     was passed over as that one; those after it were taken up. A missing file,
+//     found under such an inode, was given up. See Tailer.holds.
 //   - A file whose path led to another had its turn again at once, and again, as
 //     long as it was looked for: that took a whole core. See Tailer.strayed.
 package tailer

@@ -123,7 +123,7 @@ func (t *Tailer) judged(js []judgement) {
 // meetCopy takes a copy up as a file that is read to its end: all that is in it
 // was read from the file that it was made of.
 func (t *Tailer) meetCopy(of *file, c *copied, now time.Time) {
-	if other := t.byKey[c.key]; other != nil && other.here {
+	if other := t.byKey[c.key]; other != nil && other.here && t.holds(other, c.path, c.head) != no {
 		return
 	}
 	delete(t.doubtful, c.key)

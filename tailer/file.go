@@ -268,7 +268,7 @@ func (t *Tailer) missing(f *file) missing {
 		m.key = f.formerKey // what it holds now may have been renamed
 	}
 	m.trail = slices.Clone(f.src.trail)
-	m.impatient = !f.undecided.IsZero() && time.Since(f.undecided) > unreadableWait
+	m.impatient = f.tired(time.Now())
 	for _, g := range t.streams[f.src.stream] {
 		if g != f {
 			m.others = append(m.others, g.known())

@@ -18,9 +18,9 @@ func idle(t *testing.T, dir string) *Tailer {
 	return tl
 }
 
-// A generation has the inode of a file in the books. It may be that file under
+// A file was found that has the inode of one in the books. It may be that under
 // another name, or another that has its inode by now.
-func TestKnows(t *testing.T) {
+func TestHolds(t *testing.T) {
 	const dir = "/logs"
 	key := fileKey{1, 7}
 	long, other := markOf([]byte("one\ntwo\n")), markOf([]byte("six\nten\n"))
@@ -30,7 +30,6 @@ func TestKnows(t *testing.T) {
 		path    string // where the file in the books is
 		head    Mark
 		looking bool
-		gone    bool
 		once    bool
 		want    answer
 		asked   bool // whether it is looked for then
@@ -42,16 +41,14 @@ func TestKnows(t *testing.T) {
 		{name: "less is known of it", path: "b.log.1", head: short, want: notYet, asked: true},
 		{name: "less is known of it, of the same name", path: "a.log.1", head: short, want: yes},
 		{name: "being looked for", path: "a.log.1", head: short, looking: true, want: notYet, asked: true},
-		{name: "gone", path: "b.log.1", head: short, gone: true, want: no},
 		{name: "nothing will be asked again", path: "b.log.1", head: short, once: true, want: yes},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tl := idle(t, dir)
 			tl.o.Once = c.once
 			f := tl.register(dir+"/b.log", "", filepath.Join(dir, c.path), tl.inputs[0], key, 8, time.Now())
-			f.src.head, f.looking, f.here = c.head, c.looking, !c.gone
-			g := generation{origin: dir + "/a.log", place: place{path: filepath.Join(dir, "a.log.1"), key: key}, head: long}
-			if got := tl.knows(g); got != c.want || f.looking != c.asked {
+			f.src.head, f.looking = c.head, c.looking
+			if got := tl.holds(f, filepath.Join(dir, "a.log.1"), long); got != c.want || f.looking != c.asked {
 				t.Errorf("got %v, looked for %v; want %v, %v", got, f.looking, c.want, c.asked)
 			}
 		})
@@ -151,5 +148,46 @@ func TestNoTurnsForAFileThatStrayed(t *testing.T) {
 		if ready, _ := tl.nextReady(); ready != nil || !f.looking {
 			t.Errorf("%+v: has a turn: %v, looked for: %v", verdict, ready != nil, f.looking)
 		}
+	}
+}
+
+// A missing file is found by its content, under an inode that the books have for
+// another: that one has lost it.
+func TestFoundUnderAnInodeThatWasUsedAgain(t *testing.T) {
+	const dir = "/logs"
+	tl := idle(t, dir)
+	now := time.Now()
+	f := tl.register(dir+"/a.log", "", dir+"/a.log.1", tl.inputs[0], fileKey{1, 1}, 8, now)
+	other := tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	f.src.head, other.src.head = markOf([]byte("one\n")), markOf([]byte("six\n"))
+	tl.answered([]found{{id: f.src.id, place: place{path: dir + "/a.log.2.gz", key: fileKey{1, 2}, packed: true}}})
+	if !f.here || f.src.path != dir+"/a.log.2.gz" || tl.byKey[fileKey{1, 2}] != f || !other.looking {
+		t.Errorf("here %v at %s, the other looked for %v", f.here, f.src.path, other.looking)
+	}
+}
+
+// As long as there is no answer about a file, it is known since when.
+func TestPatienceEnds(t *testing.T) {
+	const dir = "/logs"
+	tl := idle(t, dir)
+	now := time.Now()
+	f := tl.register(dir+"/a.log", "", dir+"/a.log.1", tl.inputs[0], fileKey{1, 1}, 8, now)
+	taken := tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	f.src.head, taken.src.head = markOf([]byte("one\n")), markOf([]byte("one\n"))
+	f.src.off = 4
+	r := []found{{id: f.src.id, place: place{path: dir + "/b.log.1", key: fileKey{1, 2}}}}
+	tl.answered(r)
+	since := f.undecided
+	if since.IsZero() || !tl.undecided[f] {
+		t.Fatalf("undecided since %v, asked again %v", since, tl.undecided[f])
+	}
+	tl.answered(r)
+	if f.undecided != since {
+		t.Errorf("undecided since %v, then since %v", since, f.undecided)
+	}
+	f.undecided = now.Add(-2 * unreadableWait)
+	tl.answered(r)
+	if f.here || tl.undecided[f] || !f.undecided.IsZero() {
+		t.Errorf("here %v, asked again %v, undecided since %v", f.here, tl.undecided[f], f.undecided)
 	}
 }

@@ -295,7 +295,7 @@ func (t *Tailer) replace(f *file, now time.Time) {
 	f.truncated = now
 	t.lookFor(f) // with its key: what took its place may have been renamed since
 	f.name, f.formerKey, f.src.key = "", f.src.key, fileKey{}
-	f.displaced, f.here = true, false
+	f.displaced, f.here, f.returned = true, false, false
 	t.tell(Replaced, f, unread, nil)
 	t.rescan = true
 }

@@ -232,6 +232,9 @@
 //   - A generation had the inode of a file that had been compressed just now, and
 //     was passed over as that one; those after it were taken up. A missing file,
 //     found under such an inode, was given up. See Tailer.holds.
+//   - A rotated file's inode was used for the next file of its name: until their
+//     contents were compared it was held to be back, as the youngest of its
+//     stream, and stayed so. See file.returned.
 //   - A file whose path led to another had its turn again at once, and again, as
 //     long as it was looked for: that took a whole core. See Tailer.strayed.
 package tailer

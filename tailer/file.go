@@ -23,6 +23,7 @@ type file struct {
 	displaced          bool      // its name is another's now, or nobody's
 	finished           bool      // displaced, at its end and quiet: its successor may start
 	unproved           bool      // taken up by its inode; its content was not compared yet
+	returned           bool      // the same, under its first name, after another had that: perhaps its inode was used again
 	looking            bool      // it is being looked for
 	sought             bool      // it was looked for once, and not found
 	missed             bool      // it was looked for in vain
@@ -183,12 +184,21 @@ func (t *Tailer) enterStream(f *file) {
 func (t *Tailer) liveLast(stream uint64) {
 	fs := t.streams[stream]
 	for i, f := range fs {
-		if f.here && !f.displaced && i < len(fs)-1 {
+		if f.here && !f.displaced && !f.returned && i < len(fs)-1 {
 			t.lastFound++
 			f.found = t.lastFound
 			t.streams[stream] = append(slices.Delete(fs, i, i+1), f)
 			return
 		}
+	}
+}
+
+// proved notes that the file's content was compared, and is what it was.
+func (t *Tailer) proved(f *file) {
+	f.unproved = false
+	if f.returned {
+		f.returned = false
+		t.liveLast(f.src.stream)
 	}
 }
 

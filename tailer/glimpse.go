@@ -98,7 +98,8 @@ func (t *Tailer) glimpsed(r result) {
 			f.fault = nil
 			t.tell(Readable, f, 0, nil)
 		}
-		f.retry, f.unproved, f.links = 0, false, r.links
+		t.proved(f)
+		f.retry, f.links = 0, r.links
 		f.size, f.raw, f.glimpsedAt = r.size, r.raw, r.size
 		if f.src.head.Len > f.before.head.Len {
 			t.tell(Glimpsed, f, 0, nil)

@@ -191,3 +191,39 @@ func TestPatienceEnds(t *testing.T) {
 		t.Errorf("here %v, asked again %v, undecided since %v", f.here, tl.undecided[f], f.undecided)
 	}
 }
+
+// A rotated file's inode is met under the name that it had first. As long as its
+// content was not compared, it keeps its place in the order.
+func TestReturnedKeepsItsPlaceUntilItIsProved(t *testing.T) {
+	const dir = "/logs"
+	for _, end := range []string{"proved", "replaced", "renamed"} {
+		tl := idle(t, dir)
+		origin, now := dir+"/a.log", time.Now()
+		f := tl.register(origin, "", dir+"/a.log.1", tl.inputs[0], fileKey{1, 1}, 8, now)
+		g := tl.register(origin, origin, origin, tl.inputs[0], fileKey{1, 2}, 8, now)
+		first := f.found
+		tl.unplace(f)
+		f.here, f.missed = false, true
+		tl.arrive(f, origin, origin, fileKey{1, 1}, now)
+		tl.displace(g, now)
+		if fs := tl.streams[f.src.stream]; fs[0] != f || fs[1] != g || f.found != first {
+			t.Fatalf("it has lost its place already")
+		}
+		switch end {
+		case "proved":
+			tl.proved(f)
+		case "replaced":
+			tl.replace(f, now)
+		case "renamed":
+			tl.loseName(f, now)
+			tl.proved(f)
+		}
+		want := []*file{f, g}
+		if end == "proved" {
+			want = []*file{g, f}
+		}
+		if fs := tl.streams[f.src.stream]; fs[0] != want[0] || fs[1] != want[1] {
+			t.Errorf("%s: it has the wrong place", end)
+		}
+	}
+}

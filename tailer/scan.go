@@ -149,6 +149,7 @@ func (t *Tailer) arrive(f *file, name, path string, key fileKey, now time.Time) 
 	f.name, f.src.path, f.src.key = name, path, key
 	f.sought = false
 	f.here, f.missed, f.fault, f.grown, f.unproved = true, false, nil, now, true
+	f.returned = f.displaced && name == f.src.origin
 	f.displaced = name != f.src.origin
 	if f.displaced {
 		f.moved, f.stale = now, true
@@ -215,7 +216,7 @@ func (s *scan) blind(name string) bool {
 // for beside it, and read on meanwhile where it is open.
 func (t *Tailer) loseName(f *file, now time.Time) {
 	t.unplace(f)
-	f.name = ""
+	f.name, f.returned = "", false
 	if other := t.byKey[f.src.key]; other == nil || !other.here { // else its inode is another's by now
 		t.byKey[f.src.key] = f
 	}

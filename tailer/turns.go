@@ -254,7 +254,7 @@ func (t *Tailer) read(f *file, r result, now time.Time) {
 // note enters what a turn found into the books.
 func (t *Tailer) note(f *file, r result, now time.Time) {
 	f.size, f.raw, f.mtime, f.links, f.packed = r.size, r.raw, r.mtime, r.links, r.packed
-	f.unproved = false
+	t.proved(f)
 	f.wasSeen()
 	if f.packed && !f.displaced { // what was compressed is written to no more
 		f.displaced, f.moved, f.stale = true, now, true

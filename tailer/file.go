@@ -52,8 +52,9 @@ type file struct {
 	sealed     Seal  // as told last
 	mtime      time.Time
 	links      int
-	grown      time.Time // when bytes were last read
-	moved      time.Time // when it was displaced
+	grown      time.Time     // when bytes were last read
+	sweepAge   time.Duration // since then, before which no periodic scan looks at it
+	moved      time.Time     // when it was displaced
 	nextLook   time.Time
 	lastTurn   time.Time // of an open compressed file
 	fault      error     // why it cannot be read

@@ -41,7 +41,8 @@ const (
 	// time is trusted: two changes within one tick of the file system's clock
 	// leave the same time.
 	steadyAfter = 2 * time.Second
-	// recentFor is how long a file is looked at by each scan after it grew.
+	// recentFor is how long after it grew a file is looked at more often than the
+	// others: by each scan while it grows, ever less often after that.
 	recentFor = 10 * time.Second
 	// roundFiles is how many other files a scan looks at.
 	roundFiles = 256
@@ -153,10 +154,12 @@ func (t *Tailer) sweepNext(now time.Time) *sweep {
 		switch {
 		case !f.here || now.Sub(f.grown) > recentFor:
 			delete(t.recent, f)
+		case now.Sub(f.grown) < f.sweepAge:
 		case f.name != "" && f.name == f.src.path:
 			if i := slices.Index(t.inputs, f.src.in); i >= 0 {
 				sw.recent = append(sw.recent, known{f.name, i})
 			}
+			f.sweepAge = 2*now.Sub(f.grown) + t.o.RescanInterval/2
 		}
 	}
 	return sw

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -210,5 +211,30 @@ func TestWhatIsNewGoesFirst(t *testing.T) {
 		if f != files[7] && had[f] != 1 {
 			t.Errorf("%s had %d turns, want one", f.name, had[f])
 		}
+	}
+}
+
+// TestSweepLooksLessOftenAtWhatGrewLonger: a file that grows is looked at by each
+// sweep, one that grew a while ago by ever fewer, and by none after recentFor.
+func TestSweepLooksLessOftenAtWhatGrewLonger(t *testing.T) {
+	in := &input{}
+	began := time.Now()
+	f := &file{src: source{in: in, path: "/a.log"}, name: "/a.log", here: true, grown: began}
+	tl := &Tailer{o: Options{RescanInterval: time.Second}, inputs: []*input{in}, scanned: true, recent: map[*file]bool{f: true}}
+	var looked []int
+	for second := range 15 {
+		now := began.Add(time.Duration(second) * time.Second)
+		if second < 3 {
+			tl.note(f, result{outcome: outcome{read: 1}}, now)
+		}
+		if len(tl.sweepNext(now.Add(100*time.Millisecond)).recent) > 0 {
+			looked = append(looked, second)
+		}
+	}
+	if want := []int{0, 1, 2, 3, 5, 9}; !slices.Equal(looked, want) {
+		t.Errorf("looked at in the seconds %v, want %v", looked, want)
+	}
+	if len(tl.recent) > 0 {
+		t.Error("it is still one that grew not long ago")
 	}
 }

@@ -261,7 +261,7 @@ func (t *Tailer) note(f *file, r result, now time.Time) {
 		t.watched[f] = true
 	}
 	if r.read > 0 {
-		f.grown, f.keeps = now, false
+		f.grown, f.keeps, f.sweepAge = now, false, 0
 		t.recent[f] = true
 	}
 	if r.cut > 0 {

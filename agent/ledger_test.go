@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -191,5 +192,32 @@ func TestLedgerGlimpsed(t *testing.T) {
 	event(l, tailer.Glimpsed, s)
 	if changed, _ := l.take(); len(changed) != 1 || changed[0].Head.Len != 10 {
 		t.Fatalf("saved %+v, want the head that was acknowledged", changed)
+	}
+}
+
+// BenchmarkLedger is what the books cost a block: that it is handed over, and
+// that it is acknowledged, one of a thousand files after the other.
+func BenchmarkLedger(b *testing.B) {
+	for _, ahead := range []int{1, 16} {
+		b.Run(fmt.Sprintf("unacknowledged=%d", ahead), func(b *testing.B) {
+			const files, size = 1000, 256 << 10
+			l := newLedger(nil, time.Now)
+			blocks := make([][]tailer.Block, files) // those on their way
+			for i := range blocks {
+				id := tailer.FileID(i + 1)
+				event(l, tailer.Found, state(id, 0))
+				for k := range int64(ahead) {
+					blocks[i] = append(blocks[i], tailer.Block{File: id, Stream: uint64(id), Start: k * size, End: (k + 1) * size})
+					l.handed(&blocks[i][k], "t")
+				}
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				block := &blocks[n%files][n/files%ahead]
+				l.settled(block, block.End, nil)
+				block.Start, block.End = block.Start+int64(ahead)*size, block.End+int64(ahead)*size
+				l.handed(block, "t")
+			}
+		})
 	}
 }

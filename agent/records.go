@@ -95,10 +95,10 @@ func (s *shipment) appendUnusual(headers []kgo.RecordHeader, sp *span, entry *ta
 	if sp.odd > 0 {
 		odd := &s.oddities[sp.odd-1]
 		if odd.failed != "" {
-			add(headerParseError, []byte(odd.failed))
+			add(headerParseError, s.headerOf(odd.failed))
 		}
 		if odd.untransformed != "" {
-			add(headerTransform, []byte(odd.untransformed))
+			add(headerTransform, s.headerOf(odd.untransformed))
 		}
 	}
 	for _, mark := range [...]struct {

@@ -38,6 +38,17 @@ type shipment struct {
 type draft struct {
 	spans    []span
 	oddities []oddity // of the few spans that have one
+	// The last reason that went into a header: mostly the next one is the same.
+	reason string
+	header []byte
+}
+
+// headerOf returns a reason as the value of a header.
+func (d *draft) headerOf(reason string) []byte {
+	if reason != d.reason {
+		d.reason, d.header = reason, []byte(reason)
+	}
+	return d.header
 }
 
 // emptied returns the draft for the next block.
@@ -47,7 +58,7 @@ func (d draft) emptied() draft {
 	if cap(d.spans)*int(unsafe.Sizeof(span{})) > keep || cap(d.oddities)*int(unsafe.Sizeof(oddity{})) > keep {
 		return draft{}
 	}
-	return draft{d.spans[:0], d.oddities[:0]}
+	return draft{spans: d.spans[:0], oddities: d.oddities[:0], reason: d.reason, header: d.header}
 }
 
 // parserState is what the file's parser has to know after the entry that ends

@@ -64,6 +64,14 @@ func walk(a, b reflect.Value, path string, each func(key string, a, b reflect.Va
 // keyOf returns the key that a field stands for: MaxOpenFiles is max_open_files,
 // ClientID client_id.
 func keyOf(field string) string {
+	switch field {
+	case "OAuth":
+		return "oauth"
+	case "ConfigFile":
+		return "krb5_conf"
+	case "Profiles":
+		return "pprof"
+	}
 	rs := []rune(field)
 	var b strings.Builder
 	for i, r := range rs {

@@ -28,7 +28,7 @@ AGAINST ?=
 PGO ?= $(CURDIR)/cmd/shiplog/shiplog.pgo
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture simulate bench pgo agents fuzz vet lint cross ci clean
+.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture simulate screenshots bench pgo agents fuzz vet lint cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ torture: ## kill, rotate and count: SECONDS=25 SEED= RACE=1; on a real Kafka wit
 
 simulate: ## play schedules of files, crashes and an erring broker: SEEDS=1000 FIRST=1
 	SIMULATE_SEEDS='$(SEEDS)' SIMULATE_FIRST='$(FIRST)' $(GO) test -count 1 -timeout 0 -run '^TestSimulate$$' ./agent
+
+screenshots: ## take pictures of the status page, into dist/screenshots (needs Chromium)
+	CI=true SCREENSHOTS='$(CURDIR)/dist/screenshots' $(GO) test -count 1 -run '^TestBinary$$/^status_page$$' ./cmd/shiplog
 
 bench: build ## measure the whole process, a table: ROW=plain ROUNDS=3 AGAINST=another/shiplog (Linux)
 	SPEED=1 SPEED_BINARY='$(CURDIR)/bin/shiplog' SPEED_ROW='$(ROW)' SPEED_ROUNDS='$(ROUNDS)' SPEED_AGAINST='$(AGAINST)' \

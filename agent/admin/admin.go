@@ -31,6 +31,9 @@ type Source struct {
 	// Follow returns what /events sends, one JSON object in a line each time, until
 	// ctx ends. nil: there are no events.
 	Follow func(context.Context) (<-chan []byte, error)
+	// Page returns what the page at / shows, by the query of its address, which may
+	// be wrong. nil: there is no page.
+	Page func(query url.Values) (*Page, error)
 	// Profiles has Go's profiles served under /debug/pprof/.
 	Profiles bool
 	// Metrics answers /metrics; nil: there are none.
@@ -130,8 +133,13 @@ func handler(s Source, closing <-chan struct{}) http.Handler {
 		reply(w, http.StatusOK, out)
 	})
 	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.History()) })
+	followers := make(seats, eventClients)
 	if s.Follow != nil {
-		mux.HandleFunc("GET /events", events(s.Follow, closing))
+		mux.HandleFunc("GET /events", events(s.Follow, followers, closing))
+	}
+	if s.Page != nil {
+		addPage(mux, s.Page)
+		mux.HandleFunc("GET /live", live(s.Page, followers, closing))
 	}
 	if s.Profiles {
 		profiles(mux)

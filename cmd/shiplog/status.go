@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -129,8 +128,8 @@ func printStatus(w io.Writer, s *agent.Status, asJSON bool) error {
 	fmt.Fprintln(t, "INPUT\tFILES\tLAG\tBEHIND\tREAD/S\tACKED/S\tLINES\tACKED\tUNPARSED")
 	for i := range s.Inputs {
 		in := &s.Inputs[i]
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\n", agent.Printable(in.Name), in.Sums.Files, byteCount(in.Sums.Lag), behind(in.Sums.LagSeconds),
-			byteCount(int64(in.Rates.ReadBytes)), byteCount(int64(in.Rates.AcknowledgedBytes)), in.Totals.Lines, in.Totals.Acknowledged, in.Totals.Unparsed)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\n", agent.Printable(in.Name), in.Sums.Files, agent.ByteCount(in.Sums.Lag), agent.Behind(in.Sums.LagSeconds),
+			agent.ByteCount(int64(in.Rates.ReadBytes)), agent.ByteCount(int64(in.Rates.AcknowledgedBytes)), in.Totals.Lines, in.Totals.Acknowledged, in.Totals.Unparsed)
 	}
 	fmt.Fprintln(t, "\nSTATE\tLAG\tBEHIND\tACKED/S\tSIZE\tFORMAT\tFILE")
 	for i := range s.Files {
@@ -157,13 +156,13 @@ func headline(s *agent.Status) string {
 	if !s.Ready {
 		ready = "NOT READY"
 	}
-	return fmt.Sprintf("shiplog %s on %s, process %d, %s for %s: %s, %s", s.AgentVersion, agent.Printable(s.Host), s.PID, s.Phase, span(s.Uptime), health, ready)
+	return fmt.Sprintf("shiplog %s on %s, process %d, %s for %s: %s, %s", s.AgentVersion, agent.Printable(s.Host), s.PID, s.Phase, agent.Span(s.Uptime), health, ready)
 }
 
 // shippingLine says what is shipped now.
 func shippingLine(s *agent.Status) string {
-	return fmt.Sprintf("files %d, lag %s (%s), read %s/s, acknowledged %s/s, %.0f lines/s", s.Sums.Files, byteCount(s.Sums.Lag), behind(s.Sums.LagSeconds),
-		byteCount(int64(s.Rates.ReadBytes)), byteCount(int64(s.Rates.AcknowledgedBytes)), s.Rates.Lines)
+	return fmt.Sprintf("files %d, lag %s (%s), read %s/s, acknowledged %s/s, %.0f lines/s", s.Sums.Files, agent.ByteCount(s.Sums.Lag), agent.Behind(s.Sums.LagSeconds),
+		agent.ByteCount(int64(s.Rates.ReadBytes)), agent.ByteCount(int64(s.Rates.AcknowledgedBytes)), s.Rates.Lines)
 }
 
 // kafkaLine says how Kafka stands.
@@ -175,12 +174,12 @@ func kafkaLine(s *agent.Status) string {
 	if len(brokers) == 0 {
 		brokers = []string{"no broker was asked yet"}
 	}
-	return fmt.Sprintf("kafka: %s; in flight %s of %s; dead letters %d", strings.Join(brokers, ", "), byteCount(s.Kafka.InFlightBytes), byteCount(s.Kafka.MemoryLimit), s.Kafka.DeadLetters)
+	return fmt.Sprintf("kafka: %s; in flight %s of %s; dead letters %d", strings.Join(brokers, ", "), agent.ByteCount(s.Kafka.InFlightBytes), agent.ByteCount(s.Kafka.MemoryLimit), s.Kafka.DeadLetters)
 }
 
 // fileCells are the columns of a file.
 func fileCells(f *agent.FileState) []string {
-	return []string{f.State, byteCount(f.Lag), behind(f.LagSeconds), byteCount(int64(f.Rate)), byteCount(f.Size), f.Format, agent.Printable(f.Path)}
+	return []string{f.State, agent.ByteCount(f.Lag), agent.Behind(f.LagSeconds), agent.ByteCount(int64(f.Rate)), agent.ByteCount(f.Size), f.Format, agent.Printable(f.Path)}
 }
 
 func errorLine(e *agent.LastError) string {
@@ -202,34 +201,4 @@ func plainLine(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// byteCount writes a number of bytes for a person.
-func byteCount(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	x, i := float64(n)/unit, 0
-	for ; x >= unit && i < 5; i++ {
-		x /= unit
-	}
-	return fmt.Sprintf("%.1f %ciB", x, "KMGTPE"[i])
-}
-
-// behind writes a lag in seconds; none is a dash.
-func behind(seconds float64) string {
-	if seconds <= 0 {
-		return "-"
-	}
-	return span(seconds)
-}
-
-// span writes seconds for a person.
-func span(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	if d < time.Minute {
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
 }

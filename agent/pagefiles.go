@@ -64,7 +64,7 @@ func fileSummary(s *Status, q StatusQuery, filtered bool) string {
 		text = fmt.Sprintf("%s to %s of %s files", Count(int64(q.Offset+1)), Count(int64(q.Offset+n)), Count(int64(of)))
 	}
 	if n == of {
-		text = plural(int64(n), "file")
+		text = counted(n, "file")
 	}
 	if filtered {
 		text += fmt.Sprintf(" that match, of %s", Count(int64(s.Sums.Files)))

@@ -31,14 +31,14 @@ func inputTable(s *Status) admin.Table {
 			{Text: Printable(in.Name), Note: note},
 			{Text: in.Topic, Note: "read as " + in.Format},
 			{Text: Count(int64(in.Sums.Files))}, {Text: Behind(in.Sums.LagSeconds)}, {Text: ByteCount(in.Sums.Lag)},
-			{Text: perSecond(in.Rates.Acknowledged)}, {Text: Count(in.Totals.Lines)}, {Text: Count(in.Totals.Unparsed)}, {Text: Count(left)}, {Text: counted(in.Rotations)},
+			{Text: perSecond(in.Rates.Acknowledged)}, {Text: Count(in.Totals.Lines)}, {Text: Count(in.Totals.Unparsed)}, {Text: Count(left)}, {Text: kindCounts(in.Rotations)},
 		}})
 	}
 	return t
 }
 
-// counted lists counts by name, without those of nothing.
-func counted(by map[string]int64) string {
+// kindCounts lists counts by name, without those of nothing.
+func kindCounts(by map[string]int64) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		if by[name] > 0 {
@@ -84,7 +84,7 @@ func kafkaFacts(s *Status) []admin.Fact {
 		{Name: "Topic", Value: k.Topic},
 		{Name: "On the way", Value: ByteCount(k.InFlightBytes), Note: Count(int64(k.InFlightRecords)) + " records"},
 		{Name: "Oldest that waits", Value: oldest},
-		{Name: "Failed attempts", Value: counted(k.Errors), Note: "each is tried again"},
+		{Name: "Failed attempts", Value: kindCounts(k.Errors), Note: "each is tried again"},
 	}
 	if len(k.Topics) > 0 {
 		out = append(out, admin.Fact{Name: "Topics of templates", Value: fmt.Sprintf("%d of %d", len(k.Topics), k.TopicsMax), Note: shorten(strings.Join(k.Topics, ", "), 500)})
@@ -150,7 +150,7 @@ func agentFacts(s *Status) []admin.Fact {
 		{Name: "Configuration", Value: orDash(Printable(s.Config), s.Config)},
 		{Name: "State", Value: Printable(s.StateDir)},
 		saved,
-		{Name: "Logged", Value: plural(s.Logged.Warnings, "warning") + ", " + plural(s.Logged.Errors, "error"), Note: "since the start"},
+		{Name: "Logged", Value: counted(int(s.Logged.Warnings), "warning") + ", " + counted(int(s.Logged.Errors), "error"), Note: "since the start"},
 	}
 	if s.Pins.Files > 0 || s.Pins.Unpinned > 0 {
 		pins := admin.Fact{Name: "Pinned files", Value: Count(int64(s.Pins.Files)), Note: ByteCount(s.Pins.Bytes) + " of " + ByteCount(s.Pins.Quota)}
@@ -170,13 +170,6 @@ func agentFacts(s *Status) []admin.Fact {
 		out = append(out, admin.Fact{Name: "Damaged state", Value: d, State: "warn"})
 	}
 	return out
-}
-
-func plural(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return Count(n) + " " + what + "s"
 }
 
 // orDash returns shown, or a dash where value is empty.

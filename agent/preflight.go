@@ -103,7 +103,7 @@ func counted(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return Count(int64(n)) + " " + one + "s"
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // nearestFolder returns the first of path and the folders above it that is there.

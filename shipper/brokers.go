@@ -54,6 +54,8 @@ type brokers struct {
 	tls  *TLS
 	sasl *SASL
 
+	pacer pacer
+
 	mu     sync.Mutex // guards what follows
 	byAddr map[string]*brokerEntry
 }
@@ -68,7 +70,15 @@ type brokerEntry struct {
 }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
-func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, conn net.Conn, err error) {
+	switch paced, ok := conn.(*pacedConn); {
+	case errors.As(err, new(*pausedError)):
+		return // nobody was dialled
+	case err != nil:
+		b.pacer.explained(addrOf(meta), err)
+	case ok:
+		paced.letIn()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.entry(meta)
@@ -132,7 +142,7 @@ func (b *brokers) entry(meta kgo.BrokerMetadata) *brokerEntry {
 	if b.byAddr == nil {
 		b.byAddr = make(map[string]*brokerEntry)
 	}
-	addr := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
+	addr := addrOf(meta)
 	e := b.byAddr[addr]
 	if e == nil {
 		e = &brokerEntry{Broker: Broker{ID: -1, Addr: addr}}
@@ -143,6 +153,19 @@ func (b *brokers) entry(meta kgo.BrokerMetadata) *brokerEntry {
 	}
 	e.used = time.Now()
 	return e
+}
+
+func addrOf(meta kgo.BrokerMetadata) string {
+	return net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
+}
+
+// dialer returns what opens all connections, within timeout each.
+func (b *brokers) dialer(timeout time.Duration) dialFunc {
+	dial := (&net.Dialer{Timeout: timeout}).DialContext
+	if b.tls != nil {
+		dial = b.tls.dialer(timeout)
+	}
+	return b.pacer.dialer(dial)
 }
 
 // unusedFor is how long a broker that nobody connects to is listed.

@@ -30,11 +30,9 @@ const (
 
 // connection is what producers and consumers have in common.
 type connection struct {
-	brokers  []string
+	addrs    []string // to start from
 	clientID string
-	tls      *TLS
-	sasl     *SASL
-	log      *slog.Logger
+	brokers  *brokers // follows and paces what is dialled, and says how it is secured
 }
 
 // Network says how patient connections are, and where this host is. The zero value
@@ -52,7 +50,6 @@ type Network struct {
 
 func (n Network) opts() []kgo.Opt {
 	opts := []kgo.Opt{
-		kgo.DialTimeout(cmp.Or(n.DialTimeout, dialTimeout)),
 		kgo.ProduceRequestTimeout(cmp.Or(n.RequestTimeout, requestTimeout)),
 		kgo.RequestTimeoutOverhead(n.overhead()),
 	}
@@ -73,23 +70,22 @@ func (c connection) opts() ([]kgo.Opt, error) { return c.optsOn(Network{}) }
 
 func (c connection) optsOn(n Network) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(c.brokers...),
+		kgo.SeedBrokers(c.addrs...),
 		kgo.ClientID(c.clientID),
-		kgo.WithLogger(clientLog{c.log}),
+		kgo.WithLogger(clientLog{c.brokers.log}),
+		kgo.WithHooks(c.brokers),
+		kgo.Dialer(c.brokers.dialer(cmp.Or(n.DialTimeout, dialTimeout))),
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(metadataMaxAge),
-		kgo.RetryBackoffFn(backoff),
+		kgo.RetryBackoffFn(c.brokers.pacer.backoff),
 		// An end of file on the first read is mostly a broker that starts or
 		// stops, or a wrong port. None of these may fail records.
 		kgo.AlwaysRetryEOF(),
 		kgo.DisableClientMetrics(),
 	}
 	opts = append(opts, n.opts()...)
-	if c.tls != nil {
-		opts = append(opts, kgo.Dialer(c.tls.dialer(cmp.Or(n.DialTimeout, dialTimeout))))
-	}
-	if c.sasl != nil {
-		m, err := c.sasl.mechanism()
+	if c.brokers.sasl != nil {
+		m, err := c.brokers.sasl.mechanism()
 		if err != nil {
 			return nil, err
 		}
@@ -99,9 +95,9 @@ func (c connection) optsOn(n Network) ([]kgo.Opt, error) {
 }
 
 // producerOpts are those of every client that a Producer makes. batchMax
-// tells the largest batch for a topic, before compression.
-func producerOpts(o Options, batchMax func(topic string) int32) ([]kgo.Opt, error) {
-	opts, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.optsOn(o.Network)
+// tells the largest batch for a topic, before compression. b is of the Producer.
+func producerOpts(o Options, b *brokers, batchMax func(topic string) int32) ([]kgo.Opt, error) {
+	opts, err := connection{o.Brokers, o.ClientID, b}.optsOn(o.Network)
 	if err != nil {
 		return nil, err
 	}

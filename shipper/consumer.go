@@ -128,7 +128,7 @@ func stopped(ctx context.Context, err error) error {
 
 func (c *consumer) options() ([]kgo.Opt, error) {
 	o := c.opts
-	opts, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.opts()
+	opts, err := connection{o.Brokers, o.ClientID, &c.brokers}.opts()
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,6 @@ func (c *consumer) options() ([]kgo.Opt, error) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the retention has overtaken us: miss nothing that is left
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // the last record of a partition may be one
-		kgo.WithHooks(&c.brokers),
 	)
 	if o.Group != "" {
 		opts = append(opts,
@@ -172,11 +171,11 @@ func (c *consumer) commit(ctx context.Context, client *kgo.Client) {
 // dial finds out, before a group is joined, whether we may come in at all.
 // That no broker answers is no error: they may be up later.
 func (c *consumer) dial(ctx context.Context) error {
-	base, err := connection{c.opts.Brokers, c.opts.ClientID, c.opts.TLS, c.opts.SASL, c.opts.Log}.opts()
+	base, err := connection{c.opts.Brokers, c.opts.ClientID, &c.brokers}.opts()
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(base, kgo.WithHooks(&c.brokers))...)
+	client, err := kgo.NewClient(base...)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,6 @@ type InspectOptions struct {
 	Templates []InspectTemplate
 	// CreateTopics as in Options.
 	CreateTopics *TopicSpec
-	// Log gets the client's own words; nil discards them.
-	Log *slog.Logger
 }
 
 // inspectors bounds how many brokers are dialled at a time.
@@ -46,9 +44,6 @@ const inspectors = 16
 // has a time limit, so it ends, also where nobody answers.
 func Inspect(ctx context.Context, o InspectOptions) []Finding {
 	o.ClientID = cmp.Or(o.ClientID, DefaultClientID)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	// A lost broker is a finding, not a line of the log.
 	i := &inspection{o: o, brokers: brokers{log: slog.New(slog.DiscardHandler), tls: o.TLS, sasl: o.SASL}}
 	if i.bootstrap(ctx) {
@@ -89,11 +84,11 @@ func (i *inspection) patience() time.Duration {
 
 // at has do use a client that knows of one address only.
 func (i *inspection) at(ctx context.Context, addr string, do func(context.Context, *kgo.Client) error) error {
-	base, err := connection{[]string{addr}, i.o.ClientID, i.o.TLS, i.o.SASL, i.o.Log}.optsOn(i.o.Network)
+	base, err := connection{[]string{addr}, i.o.ClientID, &i.brokers}.optsOn(i.o.Network)
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(base, kgo.WithHooks(&i.brokers))...)
+	client, err := kgo.NewClient(base...)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (s *solo) release() { <-s.turn }
 
 // get returns the client, made when first needed, with more options beside
 // those of o. Call it only in turn.
-func (s *solo) get(o Options, hook kgo.Hook, more ...kgo.Opt) (*kgo.Client, error) {
+func (s *solo) get(o Options, b *brokers, more ...kgo.Opt) (*kgo.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -59,11 +59,11 @@ func (s *solo) get(o Options, hook kgo.Hook, more ...kgo.Opt) (*kgo.Client, erro
 		return s.client, nil
 	}
 	o.Linger = 0 // each try is waited for
-	opts, err := producerOpts(o, func(string) int32 { return soloBatchBytes })
+	opts, err := producerOpts(o, b, func(string) int32 { return soloBatchBytes })
 	if err != nil {
 		return nil, err
 	}
-	s.client, err = newClient(append(opts, more...), hook)
+	s.client, err = newClient(append(opts, more...))
 	return s.client, err
 }
 

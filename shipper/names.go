@@ -19,12 +19,12 @@ func TopicNames(ctx context.Context, o ScanOptions) ([]string, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &scanner{o: o, brokers: brokers{log: o.Log}}
-	base, err := connection{o.Brokers, o.ClientID, o.TLS, o.SASL, o.Log}.optsOn(o.Network)
+	s := &scanner{o: o, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}}
+	base, err := connection{o.Brokers, o.ClientID, &s.brokers}.optsOn(o.Network)
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(base, kgo.WithHooks(&s.brokers))...)
+	client, err := kgo.NewClient(base...)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func TestPartitionRefusesWhatWouldOvertake(t *testing.T) {
 // handed over meanwhile must not take its place in the batch.
 func TestNothingOvertakesARecordThatFailsLocally(t *testing.T) {
 	c := cluster(t, kfake.SeedTopics(1, "logs"))
-	opts, err := producerOpts(Options{Brokers: c.ListenAddrs(), Compression: "none", Linger: 30 * time.Second, Log: discard()},
+	opts, err := producerOpts(Options{Brokers: c.ListenAddrs(), Compression: "none", Linger: 30 * time.Second, Log: discard()}, &brokers{log: discard()},
 		func(string) int32 { return maxBatchBytes })
 	if err != nil {
 		t.Fatal(err)

@@ -128,11 +128,10 @@ func (r *readBack) run(ctx context.Context) error {
 	if len(r.opts.Brokers) == 0 {
 		return errors.New("no broker named: give at least one host:port")
 	}
-	base, err := connection{r.opts.Brokers, r.opts.ClientID, r.opts.TLS, r.opts.SASL, r.opts.Log}.optsOn(r.opts.Network)
+	base, err := connection{r.opts.Brokers, r.opts.ClientID, &r.brokers}.optsOn(r.opts.Network)
 	if err != nil {
 		return err
 	}
-	base = append(base, kgo.WithHooks(&r.brokers))
 	limited, cancel, err := r.prepare(ctx, base)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ const minSessionAge = time.Second
 
 func (p *Producer) newSession() (*session, error) {
 	s := &session{born: time.Now(), sizes: make(map[string]int32)}
-	opts, err := producerOpts(p.opts, func(topic string) int32 {
+	opts, err := producerOpts(p.opts, &p.brokers, func(topic string) int32 {
 		limit := p.limits.batchMax(topic)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -43,7 +43,7 @@ func (p *Producer) newSession() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client, err = newClient(opts, &p.brokers, s)
+	s.client, err = newClient(opts, s)
 	return s, err
 }
 

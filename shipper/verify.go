@@ -117,11 +117,11 @@ type scanPart struct {
 }
 
 func (s *scanner) run(ctx context.Context) ([]Scanned, error) {
-	base, err := connection{s.o.Brokers, s.o.ClientID, s.o.TLS, s.o.SASL, s.o.Log}.optsOn(s.o.Network)
+	base, err := connection{s.o.Brokers, s.o.ClientID, &s.brokers}.optsOn(s.o.Network)
 	if err != nil {
 		return nil, err
 	}
-	asking, err := kgo.NewClient(append(base[:len(base):len(base)], kgo.WithHooks(&s.brokers))...)
+	asking, err := kgo.NewClient(base...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +135,7 @@ func (s *scanner) run(ctx context.Context) ([]Scanned, error) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the retention has overtaken us: LogStart tells
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // the last record of a partition may be one
-		kgo.FetchMaxBytes(scanFetch), kgo.FetchMaxPartitionBytes(scanPartition),
-		kgo.WithHooks(&s.brokers))...)
+		kgo.FetchMaxBytes(scanFetch), kgo.FetchMaxPartitionBytes(scanPartition))...)
 	if err != nil {
 		return nil, err
 	}

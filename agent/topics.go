@@ -193,6 +193,24 @@ func templatePatterns(c *config.Config) (patterns []*regexp.Regexp, open []*rege
 	return patterns, open, nil
 }
 
+// TopicPattern returns what the names have in common of the topics that the template
+// kafka.topic leads to, nil where it is a name. Its error is that of a template which
+// is not valid, or has nothing fixed, so that it may lead to any topic.
+func TopicPattern(c *config.Config) (*regexp.Regexp, error) {
+	if !isTemplate(c.Kafka.Topic) {
+		return nil, nil
+	}
+	t, err := topicTemplate(c.Kafka.Topic)
+	if err != nil {
+		return nil, c.Kafka.TopicAt.Error(err.Error())
+	}
+	pattern, literal, err := topicPattern(t)
+	if err == nil && literal == 0 {
+		err = fmt.Errorf("kafka.topic, %s, may lead to any topic, since nothing in it is fixed: name the topics", c.Kafka.Topic)
+	}
+	return pattern, err
+}
+
 func matchesAny(patterns []*regexp.Regexp, s string) bool {
 	return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(s) })
 }

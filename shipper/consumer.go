@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,8 +26,13 @@ type ConsumeOptions struct {
 	// Group, if not empty, is the consumer group to join: what it has read
 	// is committed, and its members share the partitions.
 	Group string
-	// Topics to read; at least one.
+	// Topics to read; at least one, unless Pattern is set.
 	Topics []string
+	// Pattern, if not nil, has the topics be read whose names it matches, but for those
+	// of Except, instead of Topics: also those that are created later, which are found
+	// within a minute.
+	Pattern *regexp.Regexp
+	Except  []string
 	// FromEnd leaves out what is in the topics already, FromTime, if not zero,
 	// what has an earlier timestamp. Where a group has committed, it goes on from
 	// there instead.
@@ -67,7 +74,7 @@ const (
 // A topic that does not exist is waited for, unless ExitAtEnd is set, and so is
 // a broker. A missing right, a refused login or certificate is an error at once.
 func Consume(ctx context.Context, o ConsumeOptions, print func(*kgo.Record) error) error {
-	if len(o.Brokers) == 0 || len(o.Topics) == 0 {
+	if len(o.Brokers) == 0 || len(o.Topics) == 0 && o.Pattern == nil {
 		return errors.New("consume: name at least one broker and one topic")
 	}
 	if o.ClientID == "" {
@@ -78,6 +85,9 @@ func Consume(ctx context.Context, o ConsumeOptions, print func(*kgo.Record) erro
 	}
 	c := &consumer{opts: o, print: print, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}}
 	if err := c.run(ctx); err != nil {
+		if o.Pattern != nil {
+			return fmt.Errorf("consume topics that match %s: %w", o.Pattern, err)
+		}
 		return fmt.Errorf("consume %v: %w", o.Topics, err)
 	}
 	return nil
@@ -139,12 +149,19 @@ func (c *consumer) options() ([]kgo.Opt, error) {
 		from = kgo.NewOffset().AfterMilli(o.FromTime.UnixMilli())
 	}
 	opts = append(opts,
-		kgo.ConsumeTopics(o.Topics...),
 		kgo.ConsumeStartOffset(from),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the retention has overtaken us: miss nothing that is left
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // the last record of a partition may be one
 	)
+	if o.Pattern == nil {
+		opts = append(opts, kgo.ConsumeTopics(o.Topics...))
+	} else {
+		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(o.Pattern.String()))
+		for _, topic := range o.Except {
+			opts = append(opts, kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(topic)+"$"))
+		}
+	}
 	if o.Group != "" {
 		opts = append(opts,
 			kgo.ConsumerGroup(o.Group), kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
@@ -195,6 +212,9 @@ func (c *consumer) dial(ctx context.Context) error {
 func (c *consumer) findEnds(ctx context.Context) error {
 	admin := kadm.NewClient(c.client)
 	var ends, starts kadm.ListedOffsets
+	if err := c.findTopics(ctx, admin); err != nil {
+		return err
+	}
 	if err := c.ask(ctx, "find the ends", func() (err error) {
 		ends, err = admin.ListCommittedOffsets(ctx, c.opts.Topics...)
 		return err
@@ -233,6 +253,27 @@ func (c *consumer) findEnds(ctx context.Context) error {
 		return c.skipCommitted(ctx, starts)
 	}
 	starts.Each(func(o kadm.ListedOffset) { c.passed(o.Topic, o.Partition, o.Offset) })
+	return nil
+}
+
+// findTopics makes Topics those that are there and match the pattern, if there is one.
+func (c *consumer) findTopics(ctx context.Context, admin *kadm.Client) error {
+	if c.opts.Pattern == nil {
+		return nil
+	}
+	var there kadm.TopicDetails
+	if err := c.ask(ctx, "find the topics", func() (err error) {
+		there, err = admin.ListTopics(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	c.opts.Topics = slices.DeleteFunc(there.Names(), func(topic string) bool {
+		return !c.opts.Pattern.MatchString(topic) || slices.Contains(c.opts.Except, topic)
+	})
+	if len(c.opts.Topics) == 0 {
+		return errors.New("no topic is there that matches, or none that we may see")
+	}
 	return nil
 }
 

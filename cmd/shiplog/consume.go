@@ -41,7 +41,9 @@ envelope is printed as it is. With --json each line is an object: topic, partiti
 offset, time, key, headers, and the value (as JSON if it is an object, else as text).
 
 --config takes brokers, security and, unless one is named, the topic from a
-configuration, of which its section kafka is enough; flags go before it.
+configuration, of which its section kafka is enough; flags go before it. Where
+kafka.topic is a template, all topics are read that it may lead to, also those that
+are created later; the dead letter topic is left out.
 
 --group joins that consumer group: its members share the partitions, and what is
 printed is committed, at the latest a second later. ^C, and members that come or
@@ -105,10 +107,12 @@ func (f *consumeFlags) options(topics []string, now time.Time) (shipper.ConsumeO
 		return o, err
 	}
 	o.Brokers, o.TLS, o.SASL = conf.brokers, conf.tls, conf.sasl
-	if len(o.Topics) == 0 && conf.topic != "" {
-		o.Topics = []string{conf.topic}
-	}
 	if len(o.Topics) == 0 {
+		if err := conf.topics(&o); err != nil {
+			return o, usageError{err}
+		}
+	}
+	if len(o.Topics) == 0 && o.Pattern == nil {
 		return o, usageError{errors.New("name at least one topic")}
 	}
 	return o, nil
@@ -210,9 +214,26 @@ func (f *kafkaFlags) add(c *cobra.Command) {
 // kafkaConnection is what the flags say.
 type kafkaConnection struct {
 	brokers []string
-	topic   string // of the configuration
+	conf    *config.Config // nil: there is none
 	tls     *shipper.TLS
 	sasl    *shipper.SASL
+}
+
+// topics sets what the configuration says of topics.
+func (k *kafkaConnection) topics(o *shipper.ConsumeOptions) (err error) {
+	if k.conf == nil {
+		return nil
+	}
+	if o.Pattern, err = agent.TopicPattern(k.conf); err != nil {
+		return err
+	}
+	switch dead := k.conf.Kafka.DeadLetter.Topic; {
+	case o.Pattern == nil:
+		o.Topics = []string{k.conf.Kafka.Topic}
+	case dead != "":
+		o.Except = []string{dead}
+	}
+	return nil
 }
 
 // connect joins configuration and flags. What is wrong is an error of usage.
@@ -227,7 +248,7 @@ func (f *kafkaFlags) connect() (kafkaConnection, error) {
 		if err != nil {
 			return k, usageError{err}
 		}
-		k = kafkaConnection{c.Kafka.Brokers, c.Kafka.Topic, s.TLS, s.SASL}
+		k = kafkaConnection{c.Kafka.Brokers, c, s.TLS, s.SASL}
 	}
 	if len(f.brokers) > 0 {
 		k.brokers = f.brokers

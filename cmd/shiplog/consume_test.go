@@ -212,3 +212,49 @@ func TestExecutorGivesUpWaitingWhenItIsToStop(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestConsumeTemplate reads all topics that the template of a configuration leads to.
+func TestConsumeTemplate(t *testing.T) {
+	t.Parallel()
+	topics := []string{"app.one", "app.two", "app.dead", "apples"}
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topics...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, topic := range topics {
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("in " + topic)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := func(topic string) string {
+		return file(t, "k.yaml", "kafka: {brokers: [\""+k.ListenAddrs()[0]+"\"], dead_letter: {topic: app.dead}, topic: \""+topic+"\"}\n")
+	}
+	for _, c := range []struct {
+		topic string
+		args  []string
+		code  int
+		out   []string
+		said  string
+	}{
+		{"app.{{.application}}", nil, 0, []string{"in app.one", "in app.two"}, ""},
+		{"app.{{.application}}", []string{"--group", "g"}, 0, []string{"in app.one", "in app.two"}, ""},
+		{"app.{{.application}}", []string{"apples"}, 0, []string{"in apples"}, ""}, // who names topics means these
+		{"none.{{.application}}", nil, 1, nil, "no topic is there that matches"},
+		{"{{.application}}", nil, 2, nil, "nothing in it is fixed: name the topics"},
+		{"app.{{.application", nil, 2, nil, "kafka.topic"},
+	} {
+		args := append([]string{"consume", "--exit-at-end", "--config", conf(c.topic)}, c.args...)
+		code, out, said := call(t, "", args...)
+		lines := strings.FieldsFunc(out, func(r rune) bool { return r == '\n' })
+		slices.Sort(lines)
+		if code != c.code || !slices.Equal(lines, c.out) || !strings.Contains(said, c.said) {
+			t.Errorf("%s %q: exit %d, %q, want %d, %q: %s", c.topic, c.args, code, lines, c.code, c.out, said)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,6 +133,9 @@ func (i *inspection) visit(ctx context.Context, addr string) visit {
 		}
 		return err
 	})
+	if v.err != nil {
+		v.took = time.Since(began)
+	}
 	return v
 }
 
@@ -166,8 +170,10 @@ func (i *inspection) whyNot(v visit) (says, remedy string) {
 		return says, "correct kafka.tls and kafka.sasl, or the port"
 	case refused:
 		return says, "correct kafka.tls, the certificates, or the port"
-	case errors.Is(v.err, context.DeadlineExceeded) && !isDial(v.err):
-		says = fmt.Sprintf("it takes the connection, and does not answer within %s", i.patience())
+	case errors.Is(v.err, errNoHandshake):
+		return says, "correct kafka.tls, or the port"
+	case (errors.Is(v.err, context.DeadlineExceeded) || errors.Is(v.err, os.ErrDeadlineExceeded)) && !isDial(v.err):
+		says = fmt.Sprintf("it takes the connection, and does not answer within %s", roundTook(v.took))
 		return says, "look at the broker, and at what stands between: a proxy or a firewall may answer in its place"
 	}
 	if op, ok := errors.AsType[*net.OpError](v.err); ok && op.Err != nil { // without the address, which is told beside it

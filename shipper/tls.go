@@ -84,6 +84,9 @@ func (t *TLS) pair() (tls.Certificate, error) {
 	return pair, nil
 }
 
+// errNoHandshake is of a connection that is taken, and over which nothing comes.
+var errNoHandshake = errors.New("no answer to the TLS handshake") //nolint:gochecknoglobals // a constant that Go cannot express
+
 // dialer returns what opens connections, within timeout each.
 func (t *TLS) dialer(timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -106,7 +109,7 @@ func (t *TLS) dialer(timeout time.Duration) func(ctx context.Context, network, a
 		if err := conn.HandshakeContext(ctx); err != nil {
 			raw.Close() // what it says is of no use
 			if errors.Is(err, context.DeadlineExceeded) {
-				err = fmt.Errorf("no answer to the TLS handshake for %s, is TLS spoken at this port? %w", timeout, err)
+				err = fmt.Errorf("%w for %s, is TLS spoken at this port? %w", errNoHandshake, timeout, err)
 			}
 			return nil, err
 		}

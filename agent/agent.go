@@ -92,6 +92,9 @@ type Options struct {
 	// start and when that has changed: a collector that knows it need not let
 	// garbage pile up as high as what is in flight.
 	Needs func(bytes int64)
+	// Progress, if set, is told a few times a second how many bytes of the files
+	// are acknowledged since the start, and how many these and those to come are.
+	Progress func(done, all int64)
 
 	readThrough func(*os.File) io.ReaderAt // tailer.Options.ReadThrough
 }
@@ -237,6 +240,9 @@ func (a *Agent) run(ctx context.Context) error {
 	saver.Go(func() { a.save(background) })
 	saver.Go(func() { a.observe(background) })
 	saver.Go(func() { a.broadcast(background) })
+	if a.o.Progress != nil {
+		saver.Go(func() { a.tellProgress(background) })
+	}
 	saver.Go(func() {
 		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
 	})

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"shiplog/tailer"
@@ -57,5 +58,24 @@ func (l *ledger) observed(rows []fileRow, now time.Time) {
 		}
 		l.mu.Unlock()
 		rows = rows[n:]
+	}
+}
+
+// progressEvery is the time between two looks for who watches a run.
+const progressEvery = 250 * time.Millisecond
+
+// tellProgress tells Options.Progress how far the run is, until ctx ends.
+func (a *Agent) tellProgress(ctx context.Context) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			due := a.look(nil).all.lag
+			done := a.counts.total().AcknowledgedBytes
+			a.o.Progress(done, done+due)
+		}
 	}
 }

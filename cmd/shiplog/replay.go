@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"text/tabwriter"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"shiplog/agent"
 	"shiplog/shipper"
@@ -45,9 +42,10 @@ Exit status 0: all that was selected has been acknowledged.`,
 			if asJSON && !o.DryRun {
 				return usageError{errors.New("--json belongs to --dry-run")}
 			}
-			o.Log = newLog(conf.Log, c.ErrOrStderr())
-			show := &replayView{out: c.OutOrStdout(), errOut: c.ErrOrStderr(), dryRun: o.DryRun, json: asJSON}
-			o.Item, o.Stays, o.Progress = show.item, show.stays, show.progress()
+			bar := newBar(c.ErrOrStderr(), o.DryRun, "replay", "letters")
+			show := &replayView{out: c.OutOrStdout(), errOut: bar.over(c.ErrOrStderr()), dryRun: o.DryRun, json: asJSON}
+			o.Log = newLog(conf.Log, show.errOut)
+			o.Item, o.Stays, o.Progress = show.item, show.stays, func(done, selected int) { bar.set(int64(done), int64(selected)) }
 			result, err := agent.Replay(c.Context(), conf, o)
 			return show.end(result, err)
 		},
@@ -70,7 +68,6 @@ type replayView struct {
 	mu     sync.Mutex // guards what follows
 	listed int
 	table  *tabwriter.Writer
-	bar    *progressbar.ProgressBar
 	stayed int
 }
 
@@ -107,11 +104,8 @@ func (v *replayView) stays(l *shipper.Letter, why error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.stayed++
-	switch {
-	case v.stayed > maxStays:
+	if v.stayed > maxStays {
 		return
-	case v.bar != nil:
-		v.bar.Clear() //nolint:errcheck // only a picture
 	}
 	if l.Err != nil {
 		fmt.Fprintf(v.errOut, "stays: the line at byte %d of the dead letter file %v\n", l.At, why)
@@ -120,29 +114,8 @@ func (v *replayView) stays(l *shipper.Letter, why error) {
 	fmt.Fprintf(v.errOut, "stays: %q, offset %d: %v\n", l.Path, l.Offset, why)
 }
 
-// progress returns what draws a bar on a terminal, nil elsewhere.
-func (v *replayView) progress() func(done, selected int) {
-	f, ok := v.errOut.(*os.File)
-	if !ok || v.dryRun || os.Getenv("NO_COLOR") != "" || !term.IsTerminal(int(f.Fd())) {
-		return nil
-	}
-	return func(done, selected int) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		if v.bar == nil {
-			v.bar = progressbar.NewOptions(selected, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription("replay"),
-				progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("letters"),
-				progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(false))
-		}
-		v.bar.Set(done) //nolint:errcheck // only a picture
-	}
-}
-
 // end tells how it went.
 func (v *replayView) end(r agent.ReplayResult, err error) error {
-	if v.bar != nil {
-		v.bar.Finish() //nolint:errcheck // only a picture
-	}
 	if v.table != nil {
 		err = errors.Join(err, v.table.Flush())
 	}

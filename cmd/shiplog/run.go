@@ -50,9 +50,11 @@ without a newline is shipped too), ships all of it, and ends.`,
 			defer signal.Stop(hangup)
 			level := new(slog.LevelVar)
 			level.Set(conf.Log.Level)
-			o := runOptions(abs, newLevelLog(conf.Log, level, c.ErrOrStderr()), level, hangup)
+			bar := newBar(c.ErrOrStderr(), !once, "shipping", "")
+			defer bar.clear()
+			o := runOptions(abs, newLevelLog(conf.Log, level, bar.over(c.ErrOrStderr())), level, hangup)
 			if once {
-				o.Once, o.Load = true, nil
+				o.Once, o.Load, o.Progress = true, nil, bar.set
 			} else {
 				hint(c, "next, elsewhere: shiplog status --config %s --watch; ^C ends this", path)
 			}

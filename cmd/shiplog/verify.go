@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"shiplog/agent"
 )
@@ -89,7 +86,7 @@ func (f *verifyFlags) run(c *cobra.Command, args []string) error {
 	if o.Since, err = parseSince(f.since, time.Now()); err != nil {
 		return usageError{err}
 	}
-	bar := newBar(c.ErrOrStderr(), f.quiet)
+	bar := newBar(c.ErrOrStderr(), f.quiet, "reading the topics", "records")
 	o.Progress = bar.set
 	v, err := agent.Verify(c.Context(), conf, o)
 	bar.clear()
@@ -126,34 +123,6 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("--since %q is no time: write 2026-11-25T10:00:00Z, 2026-11-25 or 36h", s)
-}
-
-// bar is the progress on a terminal; the zero bar shows nothing.
-type bar struct{ *progressbar.ProgressBar }
-
-// newBar returns a bar where w is a terminal, and nobody asked for silence.
-func newBar(w io.Writer, quiet bool) *bar {
-	f, ok := w.(*os.File)
-	if !ok || quiet || os.Getenv("NO_COLOR") != "" || !term.IsTerminal(int(f.Fd())) {
-		return &bar{}
-	}
-	return &bar{progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription("reading the topics"),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("records"),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())}
-}
-
-// set shows how far it is. That the terminal is gone matters to nobody.
-func (b *bar) set(done, all int64) {
-	if b.ProgressBar != nil {
-		b.ChangeMax64(all)
-		_ = b.Set64(done)
-	}
-}
-
-func (b *bar) clear() {
-	if b.ProgressBar != nil {
-		_ = b.Clear()
-	}
 }
 
 // shortOf sums up what is missing.

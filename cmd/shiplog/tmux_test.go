@@ -107,9 +107,13 @@ func testWatch(t *testing.T, e *e2e) {
 		return strings.Contains(s, "alpha.log") && strings.Contains(s, "beta.log") && strings.Contains(s, "sorted by lag")
 	})
 	x.press("s")
-	x.await(e, "the larger file above the other", func(s string) bool { return strings.Contains(s, "sorted by size") && before(s, "beta.log", "alpha.log") })
+	x.await(e, "the larger file above the other", func(s string) bool {
+		return strings.Contains(s, "sorted by size") && before(s, "beta.log", "alpha.log")
+	})
 	x.press("n")
-	x.await(e, "the files by name", func(s string) bool { return strings.Contains(s, "sorted by path") && before(s, "alpha.log", "beta.log") })
+	x.await(e, "the files by name", func(s string) bool {
+		return strings.Contains(s, "sorted by path") && before(s, "alpha.log", "beta.log")
+	})
 	x.press("Down")
 	x.await(e, "the cursor on the second file", func(s string) bool {
 		for line := range strings.Lines(s) {

@@ -272,7 +272,7 @@ func (c *consumer) findTopics(ctx context.Context, admin *kadm.Client) error {
 		return !c.opts.Pattern.MatchString(topic) || slices.Contains(c.opts.Except, topic)
 	})
 	if len(c.opts.Topics) == 0 {
-		return errors.New("no topic is there that matches, or none that we may see")
+		return errors.New("no topic is there that matches, or none that we may see [kafka-topic-missing]")
 	}
 	return nil
 }

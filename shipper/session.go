@@ -66,22 +66,31 @@ func (p *Producer) renew(old *session, why string) {
 	if time.Since(old.born) < minSessionAge {
 		return
 	}
+	if p.replace(old, p.closeUnusedLocked) {
+		p.opts.Log.Info("made a new Kafka client", "reason", why)
+	}
+}
+
+// replace makes a new session the current one in the place of old, and reports whether
+// it did: not if that was done already, nor at the end. retireLocked is given old.
+func (p *Producer) replace(old *session, retireLocked func(*session)) bool {
 	fresh, err := p.newSession()
 	if err != nil {
 		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one [kafka-client]", "error", err)
-		return
+		return false
 	}
 	p.mu.Lock()
-	if p.current != old || p.stopped {
-		p.mu.Unlock()
-		fresh.client.Close()
-		return
+	mine := p.current == old && !p.stopped
+	if mine {
+		p.current = fresh
+		p.sessions[fresh] = struct{}{}
+		retireLocked(old)
 	}
-	p.current = fresh
-	p.sessions[fresh] = struct{}{}
-	p.closeUnusedLocked(old)
 	p.mu.Unlock()
-	p.opts.Log.Info("made a new Kafka client", "reason", why)
+	if !mine {
+		fresh.client.Close() // not under the lock: see Producer.mu
+	}
+	return mine
 }
 
 // attachLocked puts l, which has nothing in flight, on the current session.
@@ -109,6 +118,12 @@ func (p *Producer) closeUnusedLocked(s *session) {
 	if s == p.current || s.lanes > 0 || p.stopped {
 		return
 	}
+	p.closeLocked(s)
+}
+
+// closeLocked closes s, which lanes may still be on: they get their records back. It
+// must not be called at the end, when all are closed.
+func (p *Producer) closeLocked(s *session) {
 	if _, ok := p.sessions[s]; ok {
 		delete(p.sessions, s)
 		p.wg.Go(s.client.Close)

@@ -32,22 +32,9 @@ func (p *Producer) rescue(now time.Time) {
 	if s == nil || !p.wouldTake(s, topics) {
 		return
 	}
-	fresh, err := p.newSession()
-	if err != nil {
-		p.opts.Log.Error("cannot make a new Kafka client, going on with the old one [kafka-client]", "error", err)
+	if !p.replace(s, p.closeLocked) {
 		return
 	}
-	p.mu.Lock()
-	if p.current != s || p.stopped {
-		p.mu.Unlock()
-		fresh.client.Close()
-		return
-	}
-	p.current = fresh
-	p.sessions[fresh] = struct{}{}
-	delete(p.sessions, s)
-	p.wg.Go(s.client.Close)
-	p.mu.Unlock()
 	p.rescues.total.Add(1)
 	p.rescues.vain++
 	p.rescues.last = now

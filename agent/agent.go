@@ -316,8 +316,12 @@ const (
 	// ownMemory is what a run has use for beside memory_limit: clients, the blocks
 	// and records on their way, what is compressed.
 	ownMemory = 36 << 20
-	// fileMemory is what a known file takes, generously.
-	fileMemory = 3 << 10
+	// fileMemory is what a known file takes, generously, and startMemory what it
+	// takes besides while all of them are looked for: a collector that has to make
+	// do without that takes half of the processor time of a start.
+	fileMemory  = 3 << 10
+	startMemory = 3 << 9
+	startFor    = time.Minute
 )
 
 // tellNeeds tells Options.Needs, unless next to nothing has changed. It belongs to
@@ -326,7 +330,11 @@ func (a *Agent) tellNeeds() {
 	if a.o.Needs == nil {
 		return
 	}
-	needs := a.config().MemoryLimit + ownMemory + fileMemory*int64(a.ledger.size())
+	perFile := int64(fileMemory)
+	if time.Since(a.started) < startFor {
+		perFile += startMemory
+	}
+	needs := a.config().MemoryLimit + ownMemory + perFile*int64(a.ledger.size())
 	if d := needs - a.needs; d > ownMemory/8 || -d > ownMemory/8 {
 		a.needs = needs
 		a.o.Needs(needs)

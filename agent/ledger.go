@@ -366,12 +366,23 @@ func (l *ledger) keep(id tailer.FileID, end int64, sent []checkpoint.Sent) {
 	a.ends[end] = at
 }
 
+// tells reports whether what is on disk, or will be with the next save, says of the
+// file what s does.
+func (a *account) tells(s *tailer.State) bool {
+	e := &a.entry
+	return a.saved && e.Gone.IsZero() && !s.Seen.After(e.Seen) && e.Found.Equal(s.Found) && e.Stream == s.Stream && e.Path == s.Path && e.Origin == s.Origin &&
+		e.Dev == s.Dev && e.Ino == s.Ino && e.Rotated == s.Rotated && e.Sealed == checkpoint.Seal(s.Sealed)
+}
+
 // event notes what happened to a file.
 func (l *ledger) event(e tailer.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	id, s := e.File.ID, e.File
 	a := l.files[id]
+	if a != nil && e.Kind == tailer.Resumed && a.tells(&s) {
+		return // of tens of thousands of known files, most are as they were
+	}
 	if a == nil {
 		a = &account{prefix: checkpoint.NewPrefix(s.Offset), read: s.Offset}
 		a.entry.Offset, a.entry.Head, a.entry.Tail = s.Offset, checkpoint.Mark(s.Head), checkpoint.Mark(s.Tail)

@@ -221,3 +221,32 @@ func BenchmarkLedger(b *testing.B) {
 		})
 	}
 }
+
+// TestLedgerSavesWhatIsNew: a file that is found again as the checkpoint tells of
+// it is not written once more, and one of which anything is otherwise is.
+func TestLedgerSavesWhatIsNew(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	known := checkpoint.Entry{ID: 7, Stream: 1, Path: "/l/a.log", Origin: "/l/a.log", Dev: 1, Ino: 2, Offset: 10, Seen: at, Found: at}
+	again := tailer.State{ID: 7, Stream: 1, Path: "/l/a.log", Origin: "/l/a.log", Dev: 1, Ino: 2, Offset: 10, Seen: at, Found: at}
+	for what, change := range map[string]func(*checkpoint.Entry, *tailer.State){
+		"":                  func(*checkpoint.Entry, *tailer.State) {},
+		"it has moved":      func(_ *checkpoint.Entry, s *tailer.State) { s.Path = "/l/b.log" },
+		"it was copied":     func(_ *checkpoint.Entry, s *tailer.State) { s.Ino = 3 },
+		"it is rotated":     func(_ *checkpoint.Entry, s *tailer.State) { s.Rotated = true },
+		"it was seen later": func(_ *checkpoint.Entry, s *tailer.State) { s.Seen = at.Add(1) },
+		"it has its end":    func(_ *checkpoint.Entry, s *tailer.State) { s.Sealed.Size = 1 },
+		"it had been gone":  func(e *checkpoint.Entry, _ *tailer.State) { e.Gone = at },
+	} {
+		e, s := known, again
+		change(&e, &s)
+		l := newLedger([]checkpoint.Entry{e}, func() time.Time { return at })
+		event(l, tailer.Resumed, s)
+		changed, _ := l.take()
+		if (len(changed) > 0) != (what != "") {
+			t.Errorf("%q: %d entries are to be saved", what, len(changed))
+		}
+		if what != "" && (changed[0].Path != s.Path || changed[0].Ino != s.Ino || changed[0].Rotated != s.Rotated || !changed[0].Seen.Equal(s.Seen) || !changed[0].Gone.IsZero()) {
+			t.Errorf("%q: saved is %+v", what, changed[0])
+		}
+	}
+}

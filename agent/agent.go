@@ -401,8 +401,14 @@ func (a *Agent) serve(ctx context.Context) {
 	for ctx.Err() == nil {
 		l, err := admin.Listen(a.config().Admin.Listen)
 		if err == nil {
+			if err := CheckAdmin(a.config()); err != nil { // it may be mended while the agent runs
+				a.log.Error("who calls the admin address cannot be checked; until that is mended only who can read state_dir can call, if anybody", "error", err)
+			}
 			said = false
 			addr := l.Addr().String()
+			if a.config().Admin.TLS.CertFile != "" {
+				addr = "https://" + addr
+			}
 			a.adminAddr.Store(&addr)
 			a.log.Info("health and status", "admin", addr)
 			if a.o.Listening != nil {

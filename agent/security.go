@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"time"
 
 	"shiplog/agent/config"
 	"shiplog/shipper"
@@ -62,6 +63,7 @@ func Warnings(c *config.Config) []string {
 	if s, err := Connection(c); err == nil {
 		out = append(out, shipper.SecurityWarnings(s.TLS, s.SASL)...)
 	}
+	out = append(out, adminWarnings(c, time.Now())...)
 	keys := func(ts []config.Transform) {
 		for i := range ts {
 			if r := ts[i].Redact; r != nil {

@@ -10,11 +10,11 @@ import (
 
 // source returns what the admin server shows and does.
 func (a *Agent) source(addr net.Addr) admin.Source {
-	token := admin.NewToken()
-	if err := admin.NewAccess(addr, token).Write(a.config().StateDir); err != nil {
+	token, guard := admin.NewToken(), adminGuard(a.config())
+	if err := admin.NewAccess(addr.Network(), addr.String(), token, guard).Write(a.config().StateDir); err != nil {
 		a.log.Warn("shiplog state and shiplog why cannot call this agent [admin-note]", "error", err)
 	}
-	return admin.Source{Health: a.Problems, Ready: a.NotReady, Follow: a.follow, Page: a.page, Profiles: a.config().Admin.Profiles, Status: a.statusJSON, History: func() any { return a.History() }, Metrics: a.metrics.handler(), Changes: admin.Changes{
+	return admin.Source{Health: a.Problems, Ready: a.NotReady, Follow: a.follow, Page: a.page, Profiles: a.config().Admin.Profiles, Status: a.statusJSON, History: func() any { return a.History() }, Metrics: a.metrics.handler(), Guard: guard, Changes: admin.Changes{
 		Token:  token,
 		Why:    func(_ context.Context, file string) (any, error) { return a.Why(file) },
 		Rewind: func(ctx context.Context, q admin.RewindRequest) (any, error) { return a.rewind(ctx, q) },

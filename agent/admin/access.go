@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -20,18 +23,41 @@ import (
 // accessName is a file in the state directory, which only its owner can read.
 const accessName = "admin.json"
 
-// Access is where an agent listens, and the token that its changing calls ask
-// for.
+// Access is where an agent listens, and what its calls ask for.
 type Access struct {
-	Address string `json:"address"` // host:port, or unix:///path
-	Token   string `json:"token"`
+	Address string `json:"address"` // host:port, https://host:port, or unix:///path
+	// Token is sent with each call: that of the state directory, which is good for
+	// everything, or that of Guard.TokenFile.
+	Token string `json:"token"`
+	// ServerFile holds the very certificate that the server shows, for callers who
+	// share its configuration. "": it is checked as is usual on the web, by CAFile.
+	ServerFile string `json:"server_file,omitempty"`
+	CAFile     string `json:"ca_file,omitempty"` // "": the authorities of the system
+	// CertFile and KeyFile are shown to a server that wants them.
+	CertFile string `json:"cert_file,omitempty"`
+	KeyFile  string `json:"key_file,omitempty"`
 }
 
-// NewAccess returns access to the server on l, with a token of its own.
-func NewAccess(l net.Addr, token string) Access {
-	a := Access{Address: l.String(), Token: token}
-	if l.Network() == "unix" {
-		a.Address = "unix://" + l.String()
+// NewAccess returns access, from this host, to the server at an address. g may be
+// nil.
+func NewAccess(network, address, token string, g *Guard) Access {
+	if network == "unix" {
+		return Access{Address: "unix://" + address, Token: token}
+	}
+	if host, port, err := net.SplitHostPort(address); err == nil { // all addresses of this host are none to dial
+		switch ip := net.ParseIP(host); {
+		case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+			address = net.JoinHostPort("127.0.0.1", port)
+		case ip != nil && ip.IsUnspecified():
+			address = net.JoinHostPort("::1", port)
+		}
+	}
+	a := Access{Address: address, Token: token}
+	if g.encrypts() {
+		a.Address, a.ServerFile = "https://"+address, g.CertFile
+		if g.ClientCAFile != "" { // the server knows its own
+			a.CertFile, a.KeyFile = g.CertFile, g.KeyFile
+		}
 	}
 	return a
 }
@@ -110,25 +136,20 @@ func (a Access) Call(ctx context.Context, path string, in, out any) error {
 		}
 		method, sent = http.MethodPost, bytes.NewReader(b)
 	}
-	host, socket := a.Address, ""
-	if s, unix := strings.CutPrefix(a.Address, "unix://"); unix {
-		host, socket = "localhost", s
+	transport, base, err := a.transport()
+	if err != nil {
+		return fmt.Errorf("call the agent at %s: %w", a.Address, err)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, sent)
+	r, err := http.NewRequestWithContext(ctx, method, base+path, sent)
 	if err != nil {
 		return fmt.Errorf("call the agent: %w", err)
 	}
-	r.Header.Set("Authorization", "Bearer "+a.Token)
+	if a.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+a.Token)
+	}
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if socket != "" {
-			network, addr = "unix", socket
-		}
-		return dialer.DialContext(ctx, network, addr)
-	}}
 	resp, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
 		return fmt.Errorf("call the agent at %s: %w", a.Address, err)
@@ -147,6 +168,62 @@ func (a Access) Call(ctx context.Context, path string, in, out any) error {
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("the answer of the agent at %s: %w", a.Address, err)
+	}
+	return nil
+}
+
+// transport returns what carries a call, and the URL that paths are added to.
+func (a Access) transport() (*http.Transport, string, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout}
+	if socket, unix := strings.CutPrefix(a.Address, "unix://"); unix {
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		}
+		return t, "http://localhost", nil
+	}
+	if !strings.HasPrefix(a.Address, "https://") {
+		return t, "http://" + a.Address, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.CAFile != "" {
+		pem, err := os.ReadFile(a.CAFile)
+		if err != nil {
+			return nil, "", fmt.Errorf("the server's authority: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, "", fmt.Errorf("the server's authority: %s holds no certificate in PEM form", a.CAFile)
+		}
+	}
+	if a.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(a.CertFile, a.KeyFile)
+		if err != nil {
+			return nil, "", fmt.Errorf("the certificate that is shown to the agent: %w", err)
+		}
+		// Whatever the server says of the authorities that it takes.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	if a.ServerFile != "" {
+		c.InsecureSkipVerify = true // by names and authorities: it is known
+		c.VerifyConnection = func(s tls.ConnectionState) error { return isServer(a.ServerFile, s.PeerCertificates) }
+	}
+	t.TLSClientConfig = c
+	return t, a.Address, nil
+}
+
+// isServer checks that a server shows the first certificate of a file.
+func isServer(path string, shown []*x509.Certificate) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("the server's certificate: %w", err)
+	}
+	block, rest := pem.Decode(b)
+	for block != nil && block.Type != "CERTIFICATE" { // a key may stand before it
+		block, rest = pem.Decode(rest)
+	}
+	if len(shown) == 0 || block == nil || !bytes.Equal(block.Bytes, shown[0].Raw) {
+		return fmt.Errorf("the server does not show the certificate of %s: another one listens there, or the certificate was renewed and its key was not", path)
 	}
 	return nil
 }

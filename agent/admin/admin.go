@@ -1,9 +1,10 @@
-// Package admin serves the agent's health and status over HTTP, to this host
-// only.
+// Package admin serves the agent's health and status over HTTP: to this host, or
+// to those whom a Guard lets in.
 package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Source is what the server shows. Both are called for each request, by several
@@ -38,6 +41,7 @@ type Source struct {
 	Profiles bool
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
+	Guard   *Guard // nil: the address is one that only this host can reach
 	Changes
 }
 
@@ -46,6 +50,9 @@ const (
 	writeTimeout = 30 * time.Second
 	stopTimeout  = time.Second
 	maxHeader    = 16 << 10
+	// maxConnections bounds the open ones; what is beyond waits to be accepted.
+	// Log files and Kafka need descriptors, too.
+	maxConnections = 128
 )
 
 // Listen opens address: host:port, or unix:///path, which only this user may
@@ -93,9 +100,14 @@ func removeSocket(path string) error {
 
 // Serve answers requests on l until ctx ends, and closes it.
 func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) error {
+	l = netutil.LimitListener(l, maxConnections)
+	if s.Guard.encrypts() {
+		// The bounds for reading a request hold for the handshake, too.
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.Guard.config(log) }})
+	}
 	closing := make(chan struct{})
 	server := &http.Server{
-		Handler: handler(s, closing), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: readTimeout,
+		Handler: handler(s, closing, log), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: readTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(func() { close(closing) }) // those who follow events never end by themselves
@@ -117,10 +129,10 @@ func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) erro
 }
 
 // Handler returns the pages of the admin server.
-func Handler(s Source) http.Handler { return handler(s, nil) }
+func Handler(s Source) http.Handler { return handler(s, nil, slog.New(slog.DiscardHandler)) }
 
 // handler is Handler for a server that says when it closes.
-func handler(s Source, closing <-chan struct{}) http.Handler {
+func handler(s Source, closing <-chan struct{}, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", verdict(s.Health))
 	mux.HandleFunc("GET /readyz", verdict(s.Ready))
@@ -148,7 +160,7 @@ func handler(s Source, closing <-chan struct{}) http.Handler {
 		mux.Handle("GET /metrics", s.Metrics)
 	}
 	s.add(mux)
-	return localOnly(bounded(mux))
+	return sameSite(s.Guard.admits(bounded(mux), s.Token, log), s.Guard.open())
 }
 
 // verdict answers 200, or 503 with the reasons, one a line.
@@ -206,30 +218,38 @@ func bounded(h http.Handler) http.Handler {
 	})
 }
 
-// localOnly refuses requests that a web page of another site made a browser
-// send (DNS rebinding): they name a host that is not this one.
-func localOnly(h http.Handler) http.Handler {
+// sameSite refuses requests that a web page of another site made a browser send.
+// Where nobody is asked who he is, they may name only this host (DNS rebinding);
+// else a page under another name knows no token, and the browser shows it none.
+func sameSite(h http.Handler, localOnly bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		ip := net.ParseIP(strings.Trim(host, "[]"))
-		local := r.Context().Value(http.LocalAddrContextKey)
-		if a, ok := local.(*net.UnixAddr); ok && a != nil {
+		if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); ok && a != nil {
 			h.ServeHTTP(w, r)
 			return
 		}
-		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if localOnly && !namesThisHost(r.Host) {
 			http.Error(w, "ask for localhost", http.StatusForbidden)
 			return
 		}
-		if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host || r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		own := "http://" + r.Host
+		if r.TLS != nil {
+			own = "https://" + r.Host
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && origin != own || r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
 			http.Error(w, "not from a page of another site", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// namesThisHost reports whether a Host header is localhost or a loopback address.
+func namesThisHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -97,7 +97,7 @@ func TestAccess(t *testing.T) {
 				t.Fatal(err)
 			}
 			token := NewToken()
-			if err := NewAccess(l.Addr(), token).Write(dir); err != nil {
+			if err := NewAccess(l.Addr().Network(), l.Addr().String(), token, nil).Write(dir); err != nil {
 				t.Fatal(err)
 			}
 			if fi, err := os.Stat(filepath.Join(dir, accessName)); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {

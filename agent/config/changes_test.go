@@ -34,8 +34,8 @@ func TestChanges(t *testing.T) {
 			[]string{"kafka.brokers", "kafka.topic", "kafka.client_id", "kafka.dead_letter.max_file_bytes"}},
 		{"a secret", strings.Replace(changesBase, "password: secret", "password: other", 1), []string{"kafka.sasl"}},
 		{"no TLS", strings.Replace(changesBase, "tls: {ca_file: /ca.pem}, ", "", 1), []string{"kafka.tls"}},
-		{"the rest", changesBase + "state_dir: /s\nmax_open_files: 9\nadmin: {listen: \"\"}\nlog: {level: debug, format: json}\npins: {quota: 1}\n",
-			[]string{"state_dir", "max_open_files", "pins.quota", "admin.listen", "log.level", "log.format"}},
+		{"the rest", changesBase + "state_dir: /s\nmax_open_files: 9\nadmin: {listen: \"\", token_file: t, pprof: true, tls: {cert_file: c, key_file: k, client_ca_file: a}}\nlog: {level: debug, format: json}\npins: {quota: 1}\n",
+			[]string{"state_dir", "max_open_files", "pins.quota", "admin.listen", "admin.token_file", "admin.tls.cert_file", "admin.tls.key_file", "admin.tls.client_ca_file", "admin.pprof", "log.level", "log.format"}},
 	} {
 		other := decoded(t, c.text)
 		got := Changes(base, other)

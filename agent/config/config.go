@@ -109,12 +109,6 @@ type Pins struct {
 	Quota int64 // bytes that all of them together may hold
 }
 
-// Admin is the HTTP server for health and status.
-type Admin struct {
-	Listen   string // loopback host:port, unix:///path, or "" for none
-	Profiles bool   // Go's profiles are served too
-}
-
 // Log is shiplog's own log, on standard error.
 type Log struct {
 	Level  slog.Level

@@ -46,6 +46,31 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
+// TestAdmin: an address that others can reach is taken where they are asked who
+// they are.
+func TestAdmin(t *testing.T) {
+	for text, c := range map[string]struct {
+		want     Admin
+		warnings int
+	}{
+		`{listen: "0.0.0.0:1", token_file: t}`:                                {Admin{Listen: "0.0.0.0:1", TokenFile: "t"}, 1}, // in clear
+		`{listen: "h:1", token_file: t, tls: {cert_file: c, key_file: k}}`:    {Admin{Listen: "h:1", TokenFile: "t", TLS: AdminTLS{CertFile: "c", KeyFile: "k"}}, 0},
+		`{listen: ":1", tls: {cert_file: c, key_file: k, client_ca_file: a}}`: {Admin{Listen: ":1", TLS: AdminTLS{CertFile: "c", KeyFile: "k", ClientCAFile: "a"}}, 0},
+		`{listen: "localhost:1", token_file: t}`:                              {Admin{Listen: "localhost:1", TokenFile: "t"}, 0},
+		`{listen: "unix:///s", token_file: t, pprof: true}`:                   {Admin{Listen: "unix:///s", TokenFile: "t", Profiles: true}, 0},
+		`{listen: "", token_file: t}`:                                         {Admin{TokenFile: "t"}, 0},
+	} {
+		conf, err := decodeText(t, head+"admin: "+text+"\n")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if conf.Admin != c.want || len(conf.Warnings) != c.warnings {
+			t.Errorf("%s: %+v, %q", text, conf.Admin, conf.Warnings)
+		}
+	}
+}
+
 func TestValues(t *testing.T) {
 	c, err := decodeText(t, head+`  topic: ${TOPIC}
   tls: {ca_file: /ca.pem}
@@ -157,6 +182,10 @@ func TestErrors(t *testing.T) {
 		"variable":        {head + "state_dir: ${NOWHERE}\n", []string{":6:12: state_dir: the environment variable NOWHERE is not set"}},
 		"open variable":   {head + "state_dir: \"${NOWHERE\"\n", []string{"${ without }"}},
 		"admin":           {head + "admin: {listen: \"0.0.0.0:9600\"}\n", []string{"admin.listen: \"0.0.0.0:9600\" can be reached from other hosts"}},
+		"admin by TLS":    {head + "admin: {listen: \":9600\", tls: {cert_file: c, key_file: k}}\n", []string{"admin.listen: \":9600\" can be reached from other hosts: have them show who they are, by token_file: FILE"}},
+		"half a TLS":      {head + "admin: {tls: {client_ca_file: c}}\n", []string{"admin.tls: cert_file and key_file are needed"}},
+		"TLS in a socket": {head + "admin: {listen: \"unix:///s\", tls: {cert_file: c, key_file: k}}\n", []string{"admin.tls: a unix socket needs none"}},
+		"no port":         {head + "admin: {listen: \"0.0.0.0\", token_file: t}\n", []string{"admin.listen: \"0.0.0.0\" is not an address"}},
 		"sasl":            {head + "  sasl: {mechanism: PLAIN, username: u}\n", []string{"kafka.sasl: give the password"}},
 		"sasl mechanism":  {head + "  sasl: {mechanism: SCRAM-SHA512, username: u, password_file: p}\n", []string{"did you mean SCRAM-SHA-512?"}},
 		"no mechanism":    {head + "  sasl: {username: u}\n", []string{"kafka.sasl: mechanism is missing"}},

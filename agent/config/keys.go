@@ -31,9 +31,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		{"pins", func(n *yaml.Node, path string) {
 			d.mapping(n, path, []key{{"quota", d.size(&c.Pins.Quota, 0, math.MaxInt64)}})
 		}},
-		{"admin", func(n *yaml.Node, path string) {
-			d.mapping(n, path, []key{{"listen", d.listen(&c.Admin.Listen)}, {"pprof", d.boolean(&c.Admin.Profiles)}})
-		}},
+		{"admin", func(n *yaml.Node, path string) { d.admin(n, path, &c.Admin) }},
 		{"log", func(n *yaml.Node, path string) {
 			d.mapping(n, path, []key{{"level", d.level(&c.Log.Level)}, {"format", d.choice(&c.Log.Format, "text", "json")}})
 		}},

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -145,38 +144,6 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 			}
 			*to = append(*to, s)
 		})
-	}
-}
-
-// listen takes an address that only this host can reach.
-func (d *decoder) listen(to *string) setter {
-	return func(n *yaml.Node, path string) {
-		s, ok := d.scalar(n, path, "an address such as 127.0.0.1:9600")
-		if !ok {
-			return
-		}
-		if s == "" {
-			*to = ""
-			return
-		}
-		if u, err := url.Parse(s); err == nil && u.Scheme == "unix" {
-			if !filepath.IsAbs(u.Path) || u.Host != "" {
-				d.fail(n, path, "%q: write unix:///run/shiplog/admin.sock", s)
-				return
-			}
-			*to = s
-			return
-		}
-		host, port, err := net.SplitHostPort(s)
-		p, perr := strconv.Atoi(port)
-		switch ip := net.ParseIP(host); {
-		case err != nil || perr != nil || p < 0 || p > 65535:
-			d.fail(n, path, "%q is not an address; write 127.0.0.1:9600, unix:///run/shiplog/admin.sock, or \"\" to switch it off", s)
-		case host != "localhost" && (ip == nil || !ip.IsLoopback()):
-			d.fail(n, path, "%q can be reached from other hosts, which needs an authentication that this version does not have; write 127.0.0.1:%s", s, port)
-		default:
-			*to = s
-		}
 	}
 }
 

@@ -57,6 +57,9 @@ is none.`,
 			if _, err := agent.Connection(conf); err != nil {
 				return usageError{fmt.Errorf("%s: %w", path, err)}
 			}
+			if err := agent.CheckAdmin(conf); err != nil {
+				return usageError{fmt.Errorf("%s: %w", path, err)}
+			}
 			for _, w := range agent.Warnings(conf) {
 				fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
 			}

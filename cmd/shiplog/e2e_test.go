@@ -160,6 +160,7 @@ func TestBinary(t *testing.T) {
 	t.Run("group", func(t *testing.T) { testGroup(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("verify", func(t *testing.T) { testVerify(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("demo", func(t *testing.T) { testDemo(t, newE2E(t, binary, newKafka(t))) })
+	t.Run("admin", func(t *testing.T) { t.Parallel(); testAdmin(t, newE2E(t, binary, newKafka(t))) })
 	t.Run("status page", func(t *testing.T) { testPage(t, binary) })
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"text/tabwriter"
 
@@ -22,6 +21,8 @@ var errUnwell = errors.New("the agent is not well [agent-unwell]") //nolint:goch
 // statusFlags say which agent is asked, and for what.
 type statusFlags struct {
 	config, admin string
+	tokenFile     string
+	secure        admin.Access // only its files
 	json, watch   bool
 	query         agent.StatusQuery
 }
@@ -59,7 +60,11 @@ The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.
 		},
 	}
 	configFlag(c, &f.config)
-	c.Flags().StringVar(&f.admin, "admin", "", "`ADDR`ess of the agent: host:port, or unix:///path")
+	c.Flags().StringVar(&f.admin, "admin", "", "`ADDR`ess of the agent: host:port, https://host:port, or unix:///path")
+	c.Flags().StringVar(&f.tokenFile, "token-file", "", "with --admin: `FILE` with the token of the agent's admin.token_file")
+	c.Flags().StringVar(&f.secure.CAFile, "tls-ca", "", "with --admin: `FILE` with the authority of the agent's certificate (PEM); the system's by default")
+	c.Flags().StringVar(&f.secure.CertFile, "tls-cert", "", "with --admin: `FILE` with our certificate (PEM)")
+	c.Flags().StringVar(&f.secure.KeyFile, "tls-key", "", "with --admin: `FILE` with its key (PEM)")
 	c.Flags().BoolVar(&f.json, "json", false, "a JSON object, as /status")
 	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "stay, and show it live")
 	c.Flags().IntVar(&f.query.Limit, "limit", 20, "show `N` files at most")
@@ -77,23 +82,34 @@ func (f *statusFlags) access() (admin.Access, error) {
 	if (f.config == "") == (f.admin == "") {
 		return admin.Access{}, usageError{errors.New("give --config FILE or --admin ADDR")}
 	}
-	if f.admin != "" {
-		return admin.Access{Address: strings.TrimSuffix(strings.TrimPrefix(f.admin, "http://"), "/")}, nil
+	if f.admin == "" {
+		if f.tokenFile != "" || f.secure != (admin.Access{}) {
+			return admin.Access{}, usageError{errors.New("--token-file and --tls-… go with --admin; with --config they are in the configuration")}
+		}
+		conf, err := loadConfig(f.config)
+		if err != nil {
+			return admin.Access{}, err
+		}
+		access, err := agent.AdminAccess(conf)
+		if errors.Is(err, agent.ErrNoAdmin) {
+			err = usageError{err}
+		}
+		return access, err
 	}
-	conf, err := loadConfig(f.config)
+	access, err := agent.ParseAdmin(f.admin)
 	if err != nil {
-		return admin.Access{}, err
+		return admin.Access{}, usageError{fmt.Errorf("--admin: %w", err)}
 	}
-	access, err := admin.ReadAccess(conf.StateDir)
-	switch {
-	case err == nil:
-		return access, nil
-	case conf.Admin.Listen == "":
-		return admin.Access{}, usageError{errors.New("admin.listen is \"\": this agent cannot be asked")}
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // another user's, perhaps; the status takes no token
-		return admin.Access{Address: conf.Admin.Listen}, nil
+	if (f.secure.CertFile == "") != (f.secure.KeyFile == "") {
+		return admin.Access{}, usageError{errors.New("--tls-cert and --tls-key belong together")}
 	}
-	return access, err
+	access.CAFile, access.CertFile, access.KeyFile = f.secure.CAFile, f.secure.CertFile, f.secure.KeyFile
+	if f.tokenFile != "" {
+		if access.Token, err = agent.AdminToken(f.tokenFile); err != nil {
+			return admin.Access{}, usageError{fmt.Errorf("--%w", err)}
+		}
+	}
+	return access, nil
 }
 
 // askStatus asks the agent.

@@ -402,7 +402,7 @@ func (a *Agent) serve(ctx context.Context) {
 		l, err := admin.Listen(a.config().Admin.Listen)
 		if err == nil {
 			if err := CheckAdmin(a.config()); err != nil { // it may be mended while the agent runs
-				a.log.Error("who calls the admin address cannot be checked; until that is mended only who can read state_dir can call, if anybody", "error", err)
+				a.log.Error("who calls the admin address cannot be checked; until that is mended only who can read state_dir can call, if anybody [admin-files]", "error", err)
 			}
 			said = false
 			addr := l.Addr().String()

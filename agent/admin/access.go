@@ -118,6 +118,8 @@ func (e *RefusedError) Error() string { return e.Text }
 
 const (
 	dialTimeout = 2 * time.Second
+	// handshakeTimeout leaves a busy host time to think.
+	handshakeTimeout = 15 * time.Second
 	callTimeout = 30 * time.Second
 	maxAnswer   = 256 << 20
 )
@@ -175,7 +177,7 @@ func (a Access) Call(ctx context.Context, path string, in, out any) error {
 // transport returns what carries a call, and the URL that paths are added to.
 func (a Access) transport() (*http.Transport, string, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	t := &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext, TLSHandshakeTimeout: handshakeTimeout}
 	if socket, unix := strings.CutPrefix(a.Address, "unix://"); unix {
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)

@@ -194,7 +194,7 @@ func (g *Guard) tell(what string, err error, log *slog.Logger) {
 		g.fault = ""
 	case text != "" && text != g.fault:
 		g.fault = text
-		log.Warn("who calls the admin address cannot be checked by the files as they are", "error", err)
+		log.Warn("who calls the admin address cannot be checked by the files as they are [admin-files]", "error", err)
 	}
 }
 
@@ -217,10 +217,10 @@ func (g *Guard) admits(h http.Handler, own string, log *slog.Logger) http.Handle
 		case is && (mine || theirs):
 			h.ServeHTTP(w, r)
 		case err != nil: // it is in the log
-			reply(w, http.StatusServiceUnavailable, failure{"the agent cannot read its admin.token_file; its log says why"})
+			reply(w, http.StatusServiceUnavailable, failure{"the agent cannot read its admin.token_file; its log says why [admin-files]"})
 		default:
 			w.Header().Set("WWW-Authenticate", `Basic realm="shiplog: any user, and the token as password", charset="UTF-8"`)
-			reply(w, http.StatusUnauthorized, failure{"send the token of admin.token_file, as Authorization: Bearer TOKEN or as the password of HTTP Basic; shiplog status takes it by --token-file"})
+			reply(w, http.StatusUnauthorized, failure{"send the token of admin.token_file, as Authorization: Bearer TOKEN or as the password of HTTP Basic; shiplog status takes it by --token-file [admin-token]"})
 		}
 	})
 }

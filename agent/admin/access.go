@@ -120,8 +120,8 @@ const (
 	dialTimeout = 2 * time.Second
 	// handshakeTimeout leaves a busy host time to think.
 	handshakeTimeout = 15 * time.Second
-	callTimeout = 30 * time.Second
-	maxAnswer   = 256 << 20
+	callTimeout      = 30 * time.Second
+	maxAnswer        = 256 << 20
 )
 
 // Call asks the agent: path is such as /status; in, where it is not nil, is

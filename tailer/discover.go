@@ -100,7 +100,8 @@ type candidate struct {
 	input int
 	key   fileKey
 	info  fs.FileInfo
-	born  time.Time // creation, the first time its folder is listed, where the file system tells
+	dated bool      // it was asked when it was made: the first time its folder is listed, and when that decides what it is
+	born  time.Time // if so: where the file system tells, else zero
 	err   error     // it cannot be looked at
 }
 
@@ -124,6 +125,7 @@ func (s *scan) whole() bool { return s.dirs == nil && s.unlisted == nil }
 // finder looks for files. It is used by one goroutine at a time.
 type finder struct {
 	matcher  *matcher
+	births   map[fileKey]bool      // of scanRequest
 	pins     string                // Options.PinDir
 	watch    func(dir string) bool // called before a folder is listed; whether its events come
 	unwatch  func(dir string)      // called for one that is listed no more
@@ -275,13 +277,19 @@ func (f *finder) sort(dir string, entries []fs.DirEntry, s *scan) (below []strin
 		}
 		if wanted && !errors.Is(err, fs.ErrNotExist) {
 			c := newCandidate(path, input, link, fi, err)
-			if !f.known[dir] {
-				c.born, _ = birth(c.path)
+			if !f.known[dir] || f.births[c.key] {
+				c.date()
 			}
 			s.candidates = append(s.candidates, c)
 		}
 	}
 	return below
+}
+
+// date asks when the file was made.
+func (c *candidate) date() {
+	c.born, _ = birth(c.path)
+	c.dated = true
 }
 
 func newCandidate(name string, input int, link bool, fi fs.FileInfo, err error) candidate {

@@ -235,6 +235,10 @@
 //   - A rotated file's inode was used for the next file of its name: until their
 //     contents were compared it was held to be back, as the youngest of its
 //     stream, and stayed so. See file.returned.
+//   - The same, found by a scan that was not the first and did not ask when the
+//     file had been made. Two files were held to have the name at once, the older
+//     one was put behind the younger, and waited for ever. See Tailer.askBirth and
+//     Tailer.live.
 //   - A file whose path led to another had its turn again at once, and again, as
 //     long as it was looked for: that took a whole core. See Tailer.strayed.
 package tailer

@@ -185,7 +185,7 @@ func (t *Tailer) enterStream(f *file) {
 func (t *Tailer) liveLast(stream uint64) {
 	fs := t.streams[stream]
 	for i, f := range fs {
-		if f.here && !f.displaced && !f.returned && i < len(fs)-1 {
+		if t.live(f) && !f.returned && i < len(fs)-1 {
 			t.lastFound++
 			f.found = t.lastFound
 			t.streams[stream] = append(slices.Delete(fs, i, i+1), f)
@@ -220,13 +220,18 @@ func (t *Tailer) leaveStream(f *file) {
 	t.startSuccessor(fs)
 }
 
+// live reports whether the file has its name now.
+func (t *Tailer) live(f *file) bool { return f.here && !f.displaced && t.byName[f.name] == f }
+
 // predecessor returns the file that has to be finished before f starts, if any.
+// A rotated file never waits for the one that has the name: that may go on for
+// ever.
 func (t *Tailer) predecessor(f *file) *file {
 	for _, g := range t.streams[f.src.stream] {
 		if g == f {
 			return nil
 		}
-		if !g.finished && g.borrower != f {
+		if !g.finished && g.borrower != f && !(f.displaced && t.live(g)) {
 			return g
 		}
 	}

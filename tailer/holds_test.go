@@ -227,3 +227,54 @@ func TestReturnedKeepsItsPlaceUntilItIsProved(t *testing.T) {
 		}
 	}
 }
+
+// The inode of a missing file is met under its name, by a scan that did not ask
+// when the file was made: the next one does, and nothing is decided before.
+func TestMissingInodeIsDatedFirst(t *testing.T) {
+	dir := t.TempDir()
+	tl := idle(t, dir)
+	path := filepath.Join(dir, "a.log")
+	if err := os.WriteFile(path, []byte("new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := &finder{matcher: tl.matcher, watch: func(string) bool { return false }, unwatch: func(string) {}, known: map[string]bool{}}
+	key := f.all(nil).candidates[0].key
+	if _, told := birth(path); !told {
+		t.Skip("the file system does not tell when files were made")
+	}
+	old := tl.register(path, "", path+".1", tl.inputs[0], key, 8, time.Now().Add(-time.Hour))
+	tl.unplace(old)
+	old.here, old.missed, old.src.off, tl.byKey[key] = false, true, 8, old
+	tl.apply(t.Context(), f.all(nil))
+	if old.here || !tl.births[key] || !tl.rescan || len(tl.byID) != 1 {
+		t.Fatalf("here %v, asked %v, looked at again %v, %d files", old.here, tl.births[key], tl.rescan, len(tl.byID))
+	}
+	f.births, tl.births = tl.births, nil
+	s := f.all(nil)
+	if !s.candidates[0].dated {
+		t.Fatal("it was not asked")
+	}
+	tl.apply(t.Context(), s)
+	if old.here || tl.births[key] {
+		t.Errorf("here %v, asked again %v", old.here, tl.births[key])
+	}
+}
+
+// Of two files that seem to have one name the one that was met last has it, and a
+// rotated file does not wait for that.
+func TestOneFileHasTheName(t *testing.T) {
+	const dir = "/logs"
+	tl := idle(t, dir)
+	origin, now := dir+"/a.log", time.Now()
+	f := tl.register(origin, origin, origin, tl.inputs[0], fileKey{1, 1}, 8, now)
+	g := tl.register(origin, origin, origin, tl.inputs[0], fileKey{1, 2}, 8, now)
+	tl.liveLast(f.src.stream)
+	if fs := tl.streams[f.src.stream]; fs[1] != g || tl.live(f) || !tl.live(g) {
+		t.Fatalf("the older one has the name")
+	}
+	late := tl.register(origin, "", dir+"/a.log.1", tl.inputs[0], fileKey{1, 3}, 8, now)
+	f.finished = true
+	if p := tl.predecessor(late); p != nil {
+		t.Errorf("waits for %s", p.src.path)
+	}
+}

@@ -45,9 +45,12 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 		default:
 			seen[c.key] = true
 			names[c.name] = c.key
-			if f := t.byKey[c.key]; f != nil && !f.stranger(c) {
+			switch f := t.byKey[c.key]; {
+			case f != nil && !f.here && !c.dated:
+				t.askBirth(c.key)
+			case f != nil && !f.stranger(c):
 				t.observe(f, c, now)
-			} else {
+			default:
 				fresh = append(fresh, *c)
 			}
 		}
@@ -73,6 +76,15 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 			in.scanned, in.before = true, nil
 		}
 	}
+}
+
+// askBirth has the next scan ask when a file was made that has the inode of one
+// that is missing: it may be that one, or have been made since.
+func (t *Tailer) askBirth(key fileKey) {
+	if t.births == nil {
+		t.births = map[fileKey]bool{}
+	}
+	t.births[key], t.rescan = true, true
 }
 
 // stranger reports whether c cannot be the file, though the key is its own: c was

@@ -62,13 +62,14 @@ type Tailer struct {
 	stray     map[*file]bool     // have to be given to another input after a turn
 
 	scanning, looking bool
-	rescan            bool            // look everywhere
-	due               bool            // the periodic scan
-	unmet             bool            // a file that was found waits to be met by another scan
-	recent            map[*file]bool  // grew not long ago
-	dirty             map[string]bool // folders to list
-	lost              []missing       // to look for next
-	doubts            []doubt         // to judge next
+	rescan            bool             // look everywhere
+	due               bool             // the periodic scan
+	unmet             bool             // a file that was found waits to be met by another scan
+	recent            map[*file]bool   // grew not long ago
+	dirty             map[string]bool  // folders to list
+	births            map[fileKey]bool // of which files the next scan asks when they were made
+	lost              []missing        // to look for next
+	doubts            []doubt          // to judge next
 	doubtful          map[fileKey]*doubtful
 	undecided         map[*file]bool // to look for again: what was found was not complete
 	sought            map[*file]bool // to look for, or being looked for
@@ -105,8 +106,9 @@ type result struct {
 }
 
 type scanRequest struct {
-	dirs    map[string]bool // nil: everywhere
-	sweep   *sweep          // if everywhere: nil for all there is
+	dirs    map[string]bool  // nil: everywhere
+	sweep   *sweep           // if everywhere: nil for all there is
+	births  map[fileKey]bool // of which files it is asked when they were made
 	matcher *matcher
 }
 
@@ -221,6 +223,7 @@ func (t *Tailer) find() {
 		select {
 		case r, ok := <-scans:
 			f.use(r.matcher)
+			f.births = r.births
 			switch {
 			case !ok:
 				scans = nil
@@ -360,7 +363,8 @@ func (t *Tailer) ask() {
 		return
 	}
 	t.scanStarted = now
-	r := scanRequest{matcher: t.matcher}
+	r := scanRequest{matcher: t.matcher, births: t.births}
+	t.births = nil
 	switch {
 	case t.rescan:
 	case t.due:

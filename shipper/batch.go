@@ -74,6 +74,13 @@ func (b *Batch) countSettled() {
 	}
 }
 
+// unsettle marks all records as not settled.
+func (b *Batch) unsettle() {
+	for i := range b.Records {
+		b.Records[i].err = errUncommitted
+	}
+}
+
 // Settled reports whether the record is acknowledged or dead-lettered. Valid
 // once done was called with its batch.
 func (r *Record) Settled() bool { return r.err == nil }

@@ -60,13 +60,12 @@ const (
 // moves it.
 var duePrefix = []byte(`{"due_topic":1`) //nolint:gochecknoglobals // a constant that Go cannot express
 
-// letter describes r. It shares r's bytes.
-func (p *Producer) letter(l *lane, r *Record, reason error) DeadLetter {
-	b := p.batchOf(l, r)
+// letter describes r, which is of b. It shares r's bytes.
+func (p *Producer) letter(b *Batch, r *Record, reason error) DeadLetter {
 	d := DeadLetter{
 		Time:     time.Now().UTC(),
 		Reason:   reason.Error(),
-		Topic:    l.topic,
+		Topic:    r.Topic,
 		Key:      string(r.Key),
 		Host:     p.opts.Host,
 		Path:     b.Path,

@@ -68,7 +68,7 @@ func (e *letterError) Error() string {
 func (e *letterError) Unwrap() error { return e.err }
 
 func newDeadLetters(o Options) *deadLetters {
-	return &deadLetters{path: o.DeadLetterPath, quota: o.DeadLetterMaxBytes, owed: o.DeadLetterTopic != "", fs: osLetterFS{}, wake: make(chan struct{}, 1)}
+	return &deadLetters{path: o.DeadLetterPath, quota: o.DeadLetterMaxBytes, owed: o.DeadLetterTopic != "" && o.Transaction == nil, fs: osLetterFS{}, wake: make(chan struct{}, 1)}
 }
 
 // add appends d and returns when it is on disk. Its error is a *letterError.

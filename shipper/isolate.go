@@ -258,7 +258,7 @@ func (p *Producer) bury(l *lane, r *Record, reason error) bool {
 		r.err, r.Offset = nil, -1
 		return true
 	}
-	letter := p.letter(l, r, reason)
+	letter := p.letter(p.batchOf(l, r), r, reason)
 	for failures := 1; ; failures++ {
 		err := p.letters.add(letter)
 		if err == nil {

@@ -82,6 +82,9 @@ type Options struct {
 	// letter, instead of the file. The record is settled then. It is called
 	// before done, from any goroutine, and must not block.
 	Refused func(*Record, error)
+	// Transaction, if not nil, has everything sent in transactions. A letter then
+	// goes to DeadLetterTopic in the transaction of its batch.
+	Transaction *Transaction
 	// Host is for dead letters; "" is the name that the system has.
 	Host string
 	// Log gets what an operator cares for; nil discards it.

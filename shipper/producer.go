@@ -27,7 +27,8 @@ type Producer struct {
 	solo        solo
 	missing     missing
 	brake       brake
-	rescues     rescues // owned by the watch
+	rescues     rescues     // owned by the watch
+	txn         *transactor // nil: not in transactions
 
 	ctx    context.Context // ends what waits: back-offs, probes
 	cancel context.CancelFunc
@@ -98,6 +99,9 @@ func newProducer(o Options, done func(*Batch), tune tuning) (*Producer, error) {
 		p.brake.max = 0
 	}
 	p.quiet = sync.NewCond(&p.mu)
+	if o.Transaction != nil {
+		p.txn = newTransactor(p, *o.Transaction)
+	}
 	if p.current, err = p.newSession(); err != nil {
 		return nil, fmt.Errorf("kafka producer: %w", err)
 	}
@@ -128,6 +132,10 @@ func (p *Producer) Produce(ctx context.Context, b *Batch) error {
 	}
 	if len(b.Records) == 0 {
 		p.report(b)
+		return nil
+	}
+	if p.txn != nil {
+		p.txn.enter(b, more)
 		return nil
 	}
 	// After the last dispatch b may be settled, and the caller's again.
@@ -181,6 +189,10 @@ func (p *Producer) enterLocked(b *Batch, s *span, now time.Time) {
 	}
 	p.spans++
 	b.spans++
+	if p.txn != nil {
+		l.inFlight++
+		l.session = p.current
+	}
 	s.batch, s.lane, s.number = b, l, p.spans
 	s.hint, s.clean = 0, 0
 	s.failed.Store(false)
@@ -290,7 +302,11 @@ func (p *Producer) Close(ctx context.Context) error {
 		close(p.drained)
 	}
 	client := p.current.client
-	p.wg.Go(func() { _ = client.Flush(ctx) }) // ends the linger; what it waits for, we wait for below
+	if p.txn != nil {
+		close(p.txn.closing) // it ends the linger, and no transaction may be open beside its own
+	} else {
+		p.wg.Go(func() { _ = client.Flush(ctx) }) // ends the linger; what it waits for, we wait for below
+	}
 	p.mu.Unlock()
 
 	select {
@@ -302,6 +318,9 @@ func (p *Producer) Close(ctx context.Context) error {
 	left := p.takeOpen()
 	records := 0
 	for _, b := range left {
+		if p.txn != nil {
+			b.unsettle() // some may have been sent; none was committed
+		}
 		b.countSettled()
 		records += len(b.Records) - b.settled
 		p.report(b)

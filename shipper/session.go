@@ -29,8 +29,12 @@ const minSessionAge = time.Second
 
 func (p *Producer) newSession() (*session, error) {
 	s := &session{born: time.Now(), sizes: make(map[string]int32)}
+	careful := p.txn != nil && p.txn.careful
 	opts, err := producerOpts(p.opts, &p.brokers, func(topic string) int32 {
 		limit := p.limits.batchMax(topic)
+		if careful {
+			limit = soloBatchBytes
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		// kgo asks at each update of its metadata, but keeps to the first
@@ -42,6 +46,10 @@ func (p *Producer) newSession() (*session, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if p.txn != nil {
+		s.client, err = p.txn.newClient(opts, s)
+		return s, err
 	}
 	s.client, err = newClient(opts, s)
 	return s, err
@@ -63,6 +71,10 @@ func (s *session) batchSizes() map[string]int32 {
 
 // renew replaces old, unless that was done already or was done just now.
 func (p *Producer) renew(old *session, why string) {
+	if p.txn != nil {
+		p.txn.renew() // between two transactions
+		return
+	}
 	if time.Since(old.born) < minSessionAge {
 		return
 	}

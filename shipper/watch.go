@@ -51,6 +51,11 @@ func (p *Producer) watch() {
 		if text := p.letterTopicProblem(); text != "" {
 			found["dead letter topic"] = text
 		}
+		if p.txn != nil {
+			if text := p.txn.problem(); text != "" {
+				found["transaction"] = text
+			}
+		}
 		p.probe(v, found)
 		p.createStalled(v, found)
 		if p.ctx.Err() == nil {

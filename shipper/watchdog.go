@@ -45,7 +45,7 @@ func (p *Producer) rescue(now time.Time) {
 // stuck returns the current session if it looks stuck, and the topics of what waits
 // in it.
 func (p *Producer) stuck(now time.Time) (*session, []string) {
-	if p.opts.Watchdog <= 0 {
+	if p.opts.Watchdog <= 0 || p.txn != nil { // a transaction has a limit of its own
 		return nil, nil
 	}
 	p.mu.Lock()

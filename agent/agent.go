@@ -110,6 +110,8 @@ type Agent struct {
 	store    *checkpoint.Store
 	skips    *checkpoint.Skips // Flush and Close are guarded by saving too
 	before   before
+	exact    *exactlyOnce // nil: not in transactions
+	giveUp   func(error)  // ends a run with Once
 	ledger   *ledger
 	producer *shipper.Producer
 	tailer   *tailer.Tailer
@@ -188,6 +190,14 @@ func (a *Agent) build() error {
 	if err != nil {
 		return err
 	}
+	if a.exact, err = newExactlyOnce(a); err != nil {
+		return err
+	}
+	if a.exact != nil {
+		po.Transaction = a.exact.transaction()
+		a.before.crashed = false // what counts was committed, and Kafka tells it
+		a.ledger.committed = func() uint64 { return a.producer.Committed() }
+	}
 	if po.Cut != nil {
 		po.Cut = func(r *shipper.Record, bytes int) bool {
 			cut := cutRecord(r, bytes)
@@ -223,7 +233,10 @@ func (a *Agent) build() error {
 	a.pins = newPinner(a.config().StateDir, a.config().Pins.Quota, a.ledger, a.log)
 	a.pins.asked.Store(anyPinned(rs))
 	a.pins.sayUnasked(to.Inputs)
-	to.Once, to.Resume, to.Admit, to.OnEvent, to.ReadThrough = a.o.Once, a.ledger.resume(), a.producer.Admit, a.fileEvent, a.o.readThrough
+	to.Once, to.Admit, to.OnEvent, to.ReadThrough = a.o.Once, a.producer.Admit, a.fileEvent, a.o.readThrough
+	if a.exact == nil {
+		to.Resume = a.ledger.resume()
+	}
 	if a.tailer, err = tailer.New(to); err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
@@ -234,6 +247,9 @@ func (a *Agent) build() error {
 
 // run starts the parts and stops them in the order of the package comment.
 func (a *Agent) run(ctx context.Context) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	a.giveUp = giveUp
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var saver, server, starter, supervisor sync.WaitGroup
@@ -243,9 +259,6 @@ func (a *Agent) run(ctx context.Context) error {
 	if a.o.Progress != nil {
 		saver.Go(func() { a.tellProgress(background) })
 	}
-	saver.Go(func() {
-		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
-	})
 	serving, stopServing := context.WithCancel(background)
 	server.Go(func() { a.serve(serving) })
 	a.log.Info("started", "inputs", len(a.config().Inputs), "brokers", a.config().Kafka.Brokers, "topic", a.config().Kafka.Topic, "state_dir", a.config().StateDir)
@@ -253,7 +266,16 @@ func (a *Agent) run(ctx context.Context) error {
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	supervisor.Go(func() { a.supervise(background, reading) })
+	var unresumed error
+	if a.exact != nil {
+		if unresumed = a.exact.resume(reading); unresumed != nil {
+			stopReading()
+		}
+	}
 	begun, fault := false, error(nil) // the starter's, until it ends
+	saver.Go(func() {
+		a.pins.run(background, func() time.Duration { return a.config().CheckpointInterval }, a.saves.Load)
+	})
 	starter.Go(func() {
 		if begun, fault = a.begin(reading); begun {
 			close(a.pipeline.ready)
@@ -282,7 +304,7 @@ func (a *Agent) run(ctx context.Context) error {
 	saver.Wait()
 	server.Wait()
 	supervisor.Wait()
-	err = errors.Join(err, fault, a.close(begun, drained))
+	err = errors.Join(err, unresumed, fault, a.close(begun, drained))
 	if a.o.Once && err == nil {
 		err = a.onceResult(ctx, drained)
 	}
@@ -357,7 +379,9 @@ func (a *Agent) saveChanges() error {
 	if err := a.skips.Flush(); err != nil {
 		return err
 	}
+	committed := a.committed() // before: what is taken knows of at least that
 	changed, removed := a.ledger.take()
+	a.store.SetCommitted(committed)
 	if hs := a.ledger.moved; hs != nil {
 		a.store.SetHorizons(hs)
 	}

@@ -33,7 +33,7 @@ func (l *ledger) drop(id tailer.FileID, a *account) {
 	a.letGo()
 	a.dropped, a.sent = true, nil
 	delete(l.dirty, id)
-	l.removed = append(l.removed, uint64(id))
+	l.remove(id)
 }
 
 // entries returns what is remembered of each file, sorted by ID.

@@ -29,6 +29,11 @@ type ledger struct {
 	horizon horizon
 	moved   []checkpoint.Horizon // what belongs to the last take; nil if they are as before
 	over    chan struct{}        // closed when the next save is over
+	// committed returns the number of the last transaction; nil where records are
+	// not sent in transactions. gone are then the files that were removed since the
+	// last call of after.
+	committed func() uint64
+	gone      []tailer.FileID
 }
 
 // account is one file in the ledger.
@@ -410,6 +415,9 @@ func (l *ledger) event(e tailer.Event) {
 		a.forgotten = true
 	case tailer.Rewound:
 		a.rewind(s.Offset, checkpoint.Mark(s.Tail), e.Epoch)
+		if l.committed != nil {
+			a.entry.Amended = l.committed() + 1 // one may be under way
+		}
 	case tailer.Dropped:
 		l.drop(id, a)
 		return
@@ -426,7 +434,15 @@ func (l *ledger) dropForgotten(id tailer.FileID, a *account) {
 	if a.forgotten && a.prefix.End() >= a.read {
 		delete(l.files, id)
 		delete(l.dirty, id)
-		l.removed = append(l.removed, uint64(id))
+		l.remove(id)
+	}
+}
+
+// remove notes that a file is remembered no more.
+func (l *ledger) remove(id tailer.FileID) {
+	l.removed = append(l.removed, uint64(id))
+	if l.committed != nil {
+		l.gone = append(l.gone, id)
 	}
 }
 

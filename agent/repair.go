@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 
 	"shiplog/agent/admin"
 	"shiplog/agent/checkpoint"
@@ -80,7 +81,7 @@ func rewindState(dir string, c *config.Config, q admin.RewindRequest, log *slog.
 				return err
 			}
 		}
-		e.Offset, e.Tail = to, checkpoint.Mark(tail)
+		e.Offset, e.Tail, e.Amended = to, checkpoint.Mark(tail), math.MaxUint64
 		if to == 0 {
 			e.Parser = nil
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"shiplog/shipper"
 )
 
 // drain lets what is in flight be acknowledged, and reports whether all of it
@@ -51,6 +53,9 @@ func (a *Agent) close(begun, drained bool) error {
 // onceResult says what kept a run with Once from doing all.
 func (a *Agent) onceResult(ctx context.Context, drained bool) error {
 	var errs []error
+	if fenced, ok := errors.AsType[*shipper.FencedError](context.Cause(ctx)); ok {
+		errs = append(errs, fenced)
+	}
 	if !drained || ctx.Err() != nil {
 		errs = append(errs, errors.New("ended before everything was read and acknowledged; run it again to go on"))
 	}

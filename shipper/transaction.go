@@ -176,8 +176,10 @@ func (c *Checkpoint) take(id string, last *head, r *kgo.Record) error {
 // Kafka, for rights and for the topic as long as ctx lasts, and tells waiting
 // why, and "" when that is over. Call it once, before Claim and Produce. It fails
 // with ErrTooOld, or where the topic has what this program cannot read.
-func (p *Producer) Resume(ctx context.Context, waiting func(why string)) (Checkpoint, error) {
-	return p.txn.resume(ctx, waiting)
+//
+// Transactions of this process have numbers above atLeast, whatever Kafka knows.
+func (p *Producer) Resume(ctx context.Context, atLeast uint64, waiting func(why string)) (Checkpoint, error) {
+	return p.txn.resume(ctx, atLeast, waiting)
 }
 
 // Claim commits values in a transaction of their own, the first of this process,
@@ -187,5 +189,5 @@ func (p *Producer) Claim(ctx context.Context, kept []Kept, waiting func(why stri
 }
 
 // Committed returns the number of the last transaction all of whose batches were
-// reported.
+// reported; 0 before Claim has returned.
 func (p *Producer) Committed() uint64 { return p.txn.committed.Load() }

@@ -73,7 +73,7 @@ func newTransacting(t testing.TB, o Options) (*transacting, Checkpoint) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	said := func(why string) { x.opts.Log.Info("waiting", "why", why) }
-	before, err := x.Resume(ctx, said)
+	before, err := x.Resume(ctx, 0, said)
 	if err == nil {
 		for key, k := range before.Kept {
 			n, nerr := strconv.Atoi(string(k.Value))
@@ -412,7 +412,7 @@ func TestOldBrokersAreRefused(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, kfake.SeedTopics(1, "checkpoints", "logs"), kfake.MaxVersions(kversion.V3_9_0()))
 	r := newRig(t, Options{Brokers: c.ListenAddrs(), Transaction: &Transaction{ID: "a", Topic: "checkpoints", Checkpoint: func([]*Batch) []Kept { return nil }}})
-	_, err := r.Resume(t.Context(), func(string) {})
+	_, err := r.Resume(t.Context(), 0, func(string) {})
 	if !errors.Is(err, ErrTooOld) || !strings.Contains(err.Error(), "KIP-890") || !strings.Contains(err.Error(), "at-least-once") {
 		t.Errorf("Resume: %v", err)
 	}
@@ -426,7 +426,7 @@ func TestResumeWaitsForTopicAndRights(t *testing.T) {
 	said := make(chan string, 1000)
 	result := make(chan error, 1)
 	go func() {
-		_, err := r.Resume(t.Context(), func(why string) {
+		_, err := r.Resume(t.Context(), 0, func(why string) {
 			select {
 			case said <- why:
 			default:

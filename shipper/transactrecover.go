@@ -60,7 +60,7 @@ func (b byStream) Partition(r *kgo.Record, n int) int {
 }
 
 // resume is Producer.Resume.
-func (t *transactor) resume(ctx context.Context, waiting func(string)) (Checkpoint, error) {
+func (t *transactor) resume(ctx context.Context, atLeast uint64, waiting func(string)) (Checkpoint, error) {
 	t.known = Checkpoint{Kept: map[string]Kept{}}
 	if err := t.readLetters(); err != nil {
 		return Checkpoint{}, err
@@ -69,9 +69,8 @@ func (t *transactor) resume(ctx context.Context, waiting func(string)) (Checkpoi
 		return Checkpoint{}, err
 	}
 	out := t.known
-	out.Number, t.number = t.last.number, t.last.number
+	out.Number, t.number = t.last.number, max(t.last.number, atLeast)
 	t.known, t.resumed = Checkpoint{}, true
-	t.committed.Store(t.number)
 	return out, nil
 }
 

@@ -100,6 +100,14 @@ func (t *Tailer) newID() FileID {
 	}
 }
 
+// Resume tells of the files of earlier runs, as Options.Resume does, where they
+// are not known at New. Call it before Run.
+func (t *Tailer) Resume(states []State) {
+	for _, s := range states {
+		t.resume(s)
+	}
+}
+
 // resume takes a file of an earlier run into the books. It is read once it is
 // found.
 func (t *Tailer) resume(s State) {

@@ -29,9 +29,24 @@ type Sent struct {
 	Sum        uint32
 }
 
-// The numbers of the fields of a horizon, and that of a horizon in its record.
+// Committed says which transaction was the last whose files' offsets the entries
+// have that it was saved with. As a horizon, it is true for them and for later
+// ones. The zero value stands for none.
+type Committed struct {
+	ID     string // the transactional.id
+	Number uint64
+	Left   bool // since then was sent without transactions
+}
+
+// The numbers of the fields of a horizon, and those of horizons and of a Committed
+// in their record.
 const (
-	fieldHorizon protowire.Number = 1
+	fieldHorizon   protowire.Number = 1
+	fieldCommitted protowire.Number = 2
+
+	fieldCommittedID     protowire.Number = 1
+	fieldCommittedNumber protowire.Number = 2
+	fieldCommittedLeft   protowire.Number = 3
 
 	fieldTopic protowire.Number = 1
 	fieldSince protowire.Number = 2
@@ -39,7 +54,7 @@ const (
 )
 
 // appendHorizons adds one record with all of them.
-func appendHorizons(dst []byte, hs []Horizon) []byte {
+func appendHorizons(dst []byte, hs []Horizon, c Committed) []byte {
 	var fields, one, pairs []byte
 	for _, h := range hs {
 		pairs = pairs[:0]
@@ -51,36 +66,78 @@ func appendHorizons(dst []byte, hs []Horizon) []byte {
 		one = protowire.AppendBytes(protowire.AppendTag(one, fieldFrom, protowire.BytesType), pairs)
 		fields = protowire.AppendBytes(protowire.AppendTag(fields, fieldHorizon, protowire.BytesType), one)
 	}
+	if c != (Committed{}) {
+		one = protowire.AppendString(protowire.AppendTag(one[:0], fieldCommittedID, protowire.BytesType), c.ID)
+		one = protowire.AppendVarint(protowire.AppendTag(one, fieldCommittedNumber, protowire.VarintType), c.Number)
+		one = protowire.AppendVarint(protowire.AppendTag(one, fieldCommittedLeft, protowire.VarintType), protowire.EncodeBool(c.Left))
+		fields = protowire.AppendBytes(protowire.AppendTag(fields, fieldCommitted, protowire.BytesType), one)
+	}
 	return appendFrame(dst, typeHorizons, fields)
 }
 
 // decodeHorizons is the opposite of appendHorizons, for the fields of the record.
-func decodeHorizons(fields []byte) ([]Horizon, error) {
-	var hs []Horizon
+func decodeHorizons(fields []byte) (hs []Horizon, c Committed, err error) {
 	for len(fields) > 0 {
 		n, typ, size := protowire.ConsumeTag(fields)
 		if size < 0 {
-			return nil, protowire.ParseError(size)
+			return nil, c, protowire.ParseError(size)
 		}
 		fields = fields[size:]
-		if n == fieldHorizon && typ == protowire.BytesType {
-			b, k := protowire.ConsumeBytes(fields)
-			if size = k; k >= 0 {
-				h, err := decodeHorizon(b)
-				if err != nil {
-					return nil, err
-				}
-				hs = append(hs, h)
-			}
+		var b []byte
+		if typ == protowire.BytesType {
+			b, size = protowire.ConsumeBytes(fields)
 		} else {
 			size = protowire.ConsumeFieldValue(n, typ, fields)
 		}
 		if size < 0 {
-			return nil, protowire.ParseError(size)
+			return nil, c, protowire.ParseError(size)
 		}
 		fields = fields[size:]
+		switch {
+		case typ != protowire.BytesType:
+		case n == fieldHorizon:
+			var h Horizon
+			if h, err = decodeHorizon(b); err == nil {
+				hs = append(hs, h)
+			}
+		case n == fieldCommitted:
+			c, err = decodeCommitted(b)
+		}
+		if err != nil {
+			return nil, c, err
+		}
 	}
-	return hs, nil
+	return hs, c, nil
+}
+
+func decodeCommitted(b []byte) (c Committed, err error) {
+	for len(b) > 0 {
+		n, typ, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return c, protowire.ParseError(size)
+		}
+		b = b[size:]
+		var v uint64
+		var s []byte
+		switch {
+		case n == fieldCommittedID && typ == protowire.BytesType:
+			s, size = protowire.ConsumeBytes(b)
+			c.ID = string(s)
+		case n == fieldCommittedNumber && typ == protowire.VarintType:
+			v, size = protowire.ConsumeVarint(b)
+			c.Number = v
+		case n == fieldCommittedLeft && typ == protowire.VarintType:
+			v, size = protowire.ConsumeVarint(b)
+			c.Left = protowire.DecodeBool(v)
+		default:
+			size = protowire.ConsumeFieldValue(n, typ, b)
+		}
+		if size < 0 {
+			return c, protowire.ParseError(size)
+		}
+		b = b[size:]
+	}
+	return c, nil
 }
 
 func decodeHorizon(b []byte) (h Horizon, err error) {

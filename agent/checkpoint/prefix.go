@@ -19,6 +19,9 @@ type span struct{ start, end int64 }
 // NewPrefix returns a prefix that ends at offset end, with nothing beyond it.
 func NewPrefix(end int64) Prefix { return Prefix{end: end} }
 
+// Clone returns a prefix that shares no memory with p.
+func (p *Prefix) Clone() Prefix { return Prefix{end: p.end, ahead: slices.Clone(p.ahead)} }
+
 // End returns the offset, in bytes, before which everything is settled.
 func (p *Prefix) End() int64 { return p.end }
 

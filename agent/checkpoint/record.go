@@ -34,6 +34,9 @@ type Entry struct {
 	Parser   []byte    // what its parser has to know at Offset; at most some KiB
 	Ahead    []Sent    // what is known to be in Kafka beyond Offset, in order
 	Sealed   Seal      // of a compressed file that was read to its end
+	// Amended, if not 0, says that Offset was set by hand: what transactions up to
+	// that number committed of the file does not count.
+	Amended uint64
 }
 
 // Seal says where the uncompressed stream of a compressed file ends, as long as
@@ -178,6 +181,7 @@ const (
 	fieldFound
 	fieldParser
 	fieldAhead
+	fieldAmended
 )
 
 const (
@@ -233,6 +237,7 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	if len(e.Ahead) > 0 {
 		text(fieldAhead, string(appendSent(nil, e.Ahead)))
 	}
+	number(fieldAmended, e.Amended)
 	number(fieldSealedSize, uint64(e.Sealed.Size))
 	number(fieldSealedTime, nanos(e.Sealed.ModTime))
 	number(fieldSealedEnd, uint64(e.Sealed.End))
@@ -252,6 +257,13 @@ func fromNanos(v uint64) time.Time {
 	}
 	return time.Unix(0, int64(v)).UTC()
 }
+
+// Encode returns the entry as it stands in a record, for a checkpoint that is kept
+// elsewhere.
+func (e *Entry) Encode() []byte { return appendEntry(nil, e) }
+
+// DecodeEntry is the opposite of Encode.
+func DecodeEntry(b []byte) (Entry, error) { return decodeEntry(b) }
 
 // maxMark bounds the bytes that a mark can be of.
 const maxMark = 1 << 20
@@ -338,6 +350,8 @@ func (e *Entry) set(n protowire.Number, v uint64, s []byte) (err error) {
 		e.Parser = append([]byte(nil), s...)
 	case fieldAhead:
 		e.Ahead, err = decodeSent(s)
+	case fieldAmended:
+		e.Amended = v
 	}
 	return err
 }

@@ -20,13 +20,14 @@ func fileName(dir string, generation uint64) string {
 
 // recovered is what the files of a state directory say.
 type recovered struct {
-	entries  map[uint64]Entry
-	horizons []Horizon
-	clean    bool
-	next     uint64   // the number of the generation to write
-	files    []uint64 // generations that are there, the newest first
-	size     int64    // intact bytes of the newest, up to the first damage
-	damage   []damage
+	entries   map[uint64]Entry
+	horizons  []Horizon
+	committed Committed
+	clean     bool
+	next      uint64   // the number of the generation to write
+	files     []uint64 // generations that are there, the newest first
+	size      int64    // intact bytes of the newest, up to the first damage
+	damage    []damage
 }
 
 // damage is a file that does not say all that it should.
@@ -138,7 +139,7 @@ func intactFrame(data []byte) (t recordType, fields []byte, size int, err error)
 	switch {
 	case err != nil:
 	case t == typeHorizons:
-		_, err = decodeHorizons(fields)
+		_, _, err = decodeHorizons(fields)
 	default:
 		err = applyRecord(t, fields, map[uint64]Entry{})
 	}
@@ -174,8 +175,8 @@ func (c *contents) apply(r *recovered) {
 			}
 			continue
 		}
-		if hs, err := decodeHorizons(rec.fields); err == nil && c.complete && i < c.sound {
-			r.horizons = hs
+		if hs, committed, err := decodeHorizons(rec.fields); err == nil && c.complete && i < c.sound {
+			r.horizons, r.committed = hs, committed
 		}
 	}
 }

@@ -29,10 +29,11 @@ type Store struct {
 	o    Options
 	lock *os.File
 
-	entries  map[uint64]Entry
-	horizons []Horizon
-	clean    bool
-	damaged  []string
+	entries   map[uint64]Entry
+	horizons  []Horizon
+	committed Committed
+	clean     bool
+	damaged   []string
 
 	// unsaved are the entries that an error kept from the disk; true stands
 	// for those that are to be there, false for those that are to go.
@@ -91,7 +92,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return fmt.Errorf("state in %s: %w", s.dir, err)
 	}
-	s.entries, s.horizons, s.clean, s.next, s.older = r.entries, r.horizons, r.clean, r.next, r.files
+	s.entries, s.horizons, s.committed, s.clean, s.next, s.older = r.entries, r.horizons, r.committed, r.clean, r.next, r.files
 	for _, d := range r.damage {
 		if d.torn {
 			s.o.Log.Warn("the checkpoint's end was cut off by a crash; going on from what is whole before it [state-cut]", "file", d.path, "reason", d.reason)
@@ -172,6 +173,17 @@ func (s *Store) Horizons() []Horizon { return s.horizons }
 // store's.
 func (s *Store) SetHorizons(hs []Horizon) { s.horizons, s.moved = hs, true }
 
+// Committed returns which transaction was the last that the entries know of.
+func (s *Store) Committed() Committed { return s.committed }
+
+// SetCommitted sets what Committed returns, from the next Save on: together with
+// that Save's entries, for which it has to be true.
+func (s *Store) SetCommitted(c Committed) {
+	if c != s.committed {
+		s.committed, s.moved = c, true
+	}
+}
+
 // Clean reports whether the run before this one ended by Close. The mark of that
 // end does not outlive Open.
 func (s *Store) Clean() bool { return s.clean }
@@ -217,7 +229,7 @@ func (s *Store) changes() []byte {
 	}
 	data = appendRemoved(data, gone)
 	if s.moved { // last: in what a crash leaves of this, they are not ahead of the entries
-		data = appendHorizons(data, s.horizons)
+		data = appendHorizons(data, s.horizons, s.committed)
 	}
 	return data
 }
@@ -269,7 +281,7 @@ func (s *Store) snapshot() error {
 			}
 		}
 	})
-	data = appendHorizons(data, s.horizons)
+	data = appendHorizons(data, s.horizons, s.committed)
 	data = appendFrame(data, typeComplete, nil)
 	path := fileName(s.dir, s.next)
 	f, err := s.replace(path, data)

@@ -39,13 +39,17 @@ func TestSavedIsThereAgain(t *testing.T) {
 	}
 	full := entry(1, 10)
 	full.Origin, full.Rotated, full.Gone, full.Found = "/other", true, time.Unix(5, 6).UTC(), time.Unix(7, 8).UTC()
-	full.Sealed = Seal{Size: 11, ModTime: time.Unix(9, 10).UTC(), End: 12}
+	full.Sealed, full.Amended = Seal{Size: 11, ModTime: time.Unix(9, 10).UTC(), End: 12}, 1<<63
+	s.SetCommitted(Committed{ID: "shiplog-1", Number: 7, Left: true})
 	must(t, s.Save([]Entry{full, entry(2, 20), entry(3, 30)}, nil))
 	must(t, s.Save([]Entry{entry(2, 25)}, []uint64{3}))
 	must(t, s.Close())
 	s = open2(t, dir, Options{})
 	if !s.Clean() {
 		t.Error("the run before ended by Close")
+	}
+	if c := s.Committed(); c != (Committed{"shiplog-1", 7, true}) {
+		t.Errorf("committed: %+v", c)
 	}
 	if want := []Entry{full, entry(2, 25)}; !reflect.DeepEqual(s.Entries(), want) {
 		t.Errorf("got  %+v\nwant %+v", s.Entries(), want)
@@ -383,7 +387,7 @@ func FuzzDecode(f *testing.F) {
 	good := appendFrame(appendEntries(appendHeader(nil), func(yield func(*Entry) bool) { yield(&e) }), typeComplete, nil)
 	f.Add(good)
 	f.Add(appendRemoved(good, []uint64{1, 2}))
-	f.Add(appendHorizons(good[:len(good):len(good)], []Horizon{horizon("a", 1), horizon("b", 1<<40)}))
+	f.Add(appendHorizons(good[:len(good):len(good)], []Horizon{horizon("a", 1), horizon("b", 1<<40)}, Committed{"shiplog-1", 1 << 40, true}))
 	f.Add(append(append(appendRemoved(good[:len(good):len(good)], []uint64{1}), 1, 2, 3), appendFrame(nil, typeClean, nil)...))
 	f.Add(good[:len(good)-3])
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -400,8 +404,8 @@ func FuzzDecode(f *testing.F) {
 		if len(again.records) != c.sound || again.complete != c.complete {
 			t.Fatal("the valid part reads differently by itself")
 		}
-		if hs, err := decodeHorizons(appendHorizons(nil, r.horizons)[frameSize+1:]); err != nil || !reflect.DeepEqual(hs, r.horizons) {
-			t.Fatalf("%+v come back as %+v, %v", r.horizons, hs, err)
+		if hs, c, err := decodeHorizons(appendHorizons(nil, r.horizons, r.committed)[frameSize+1:]); err != nil || !reflect.DeepEqual(hs, r.horizons) || c != r.committed {
+			t.Fatalf("%+v, %+v come back as %+v, %+v, %v", r.horizons, r.committed, hs, c, err)
 		}
 		for _, e := range r.entries {
 			back, err := decodeEntry(appendEntry(nil, &e))

@@ -77,7 +77,8 @@ type Kafka struct {
 	RequestTimeout time.Duration // that a broker has to store records
 	Watchdog       time.Duration // how long no broker may answer to records, though brokers answer; 0: for ever
 	Compression    string        // none, gzip, snappy, lz4, zstd
-	Delivery       string        // at-least-once
+	Delivery       string        // at-least-once, exactly-once
+	ExactlyOnce    ExactlyOnce   // counts with Delivery exactly-once
 	Key            string        // none, file, host, application, or a template that is not yet checked
 	KeyAt          Place
 	Partitioner    string // murmur2, sticky
@@ -94,6 +95,13 @@ type Kafka struct {
 type CreateTopics struct {
 	Partitions  int
 	Replication int
+}
+
+// ExactlyOnce says how records are sent in transactions.
+type ExactlyOnce struct {
+	CheckpointTopic string
+	TransactionalID string        // "": one of the state directory's own
+	CommitInterval  time.Duration // how long a transaction stays open for more
 }
 
 // DeadLetter says what becomes of records that Kafka can never take. They are
@@ -138,7 +146,7 @@ func Default() Config {
 	return Config{
 		Kafka: Kafka{
 			Topic: "applications.central_logging", MaxTopics: 100, Partitioner: "murmur2", ClientID: "shiplog", Compression: "lz4",
-			Delivery: "at-least-once", Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
+			Delivery: "at-least-once", ExactlyOnce: ExactlyOnce{CheckpointTopic: "shiplog.checkpoints", CommitInterval: 250 * time.Millisecond}, Key: "none", Timestamp: "now", Linger: 5 * time.Millisecond,
 			TooLarge: "dead_letter", DeadLetter: DeadLetter{MaxFileBytes: 1 << 30, MaxInARow: 100},
 			DialTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, Watchdog: 5 * time.Minute,
 		},

@@ -101,7 +101,14 @@ func (d *decoder) kafkaKeys(n *yaml.Node, path string, k *Kafka) {
 		{"request_timeout", d.duration(&k.RequestTimeout, 100*time.Millisecond, 10*time.Minute)},
 		{"watchdog", d.duration(&k.Watchdog, 0, 24*time.Hour)},
 		{"compression", d.choice(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
-		{"delivery", d.later(&k.Delivery, []string{"at-least-once"}, "exactly-once")},
+		{"delivery", d.choice(&k.Delivery, "at-least-once", "exactly-once")},
+		{"exactly_once", func(n *yaml.Node, path string) {
+			d.mapping(n, path, []key{
+				{"checkpoint_topic", d.topic(&k.ExactlyOnce.CheckpointTopic)},
+				{"transactional_id", d.text(&k.ExactlyOnce.TransactionalID)},
+				{"commit_interval", d.duration(&k.ExactlyOnce.CommitInterval, 20*time.Millisecond, 5*time.Second)},
+			})
+		}},
 		{"key", d.recordKey(&k.Key, &k.KeyAt)},
 		{"partitioner", d.choice(&k.Partitioner, "murmur2", "sticky")},
 		{"timestamp", d.choice(&k.Timestamp, "now", "event")},
@@ -239,19 +246,13 @@ func parseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is not a size; write 4096, 512KiB, 64MiB, 1GiB", s)
 }
 
-func (d *decoder) choice(to *string, words ...string) setter { return d.later(to, words) }
-
-// later takes one of words; those that a later version will know are refused
-// as such.
-func (d *decoder) later(to *string, words []string, notYet ...string) setter {
+func (d *decoder) choice(to *string, words ...string) setter {
 	return func(n *yaml.Node, path string) {
 		s, ok := d.scalar(n, path, "one of "+strings.Join(words, ", "))
 		switch {
 		case !ok:
 		case slices.Contains(words, s):
 			*to = s
-		case slices.Contains(notYet, s):
-			d.fail(n, path, "%q is not available in this version; available: %s", s, strings.Join(words, ", "))
 		default:
 			lower := make([]string, len(words))
 			for i, w := range words {

@@ -159,6 +159,7 @@ func (d *decoder) validate(c *Config) {
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}
 	d.validateDeadLetter(c)
+	d.validateCheckpointTopic(c)
 	// Between two attempts of a client lie at most ten seconds, beside their timeouts.
 	if k, least := &c.Kafka, max(30*time.Second, 2*c.Kafka.RequestTimeout); d.kafka != nil && k.Watchdog > 0 && k.Watchdog < least {
 		d.fail(valueOf(d.kafka, "watchdog"), "kafka.watchdog", "%s is less than %s (30s, and twice request_timeout): a slow broker would be taken for a dead connection", k.Watchdog, least)
@@ -187,6 +188,26 @@ func (d *decoder) validateDeadLetter(c *Config) {
 		if c.Kafka.DeadLetter.Topic == c.Inputs[i].Topic {
 			d.fail(at, "kafka.dead_letter.topic", "%q is where the lines of input %s go: name another topic for what it refuses", c.Inputs[i].Topic, c.Inputs[i].Name)
 		}
+	}
+}
+
+// validateCheckpointTopic refuses a topic that gets something else too.
+func (d *decoder) validateCheckpointTopic(c *Config) {
+	if d.kafka == nil || c.Kafka.Delivery != "exactly-once" {
+		return
+	}
+	at := valueOf(valueOf(d.kafka, "exactly_once"), "checkpoint_topic")
+	if at == nil {
+		at = valueOf(d.kafka, "delivery")
+	}
+	taken := map[string]string{c.Kafka.Topic: "where the lines go", c.Kafka.FallbackTopic: "the fallback topic", c.Kafka.DeadLetter.Topic: "the dead letter topic"}
+	for i := range c.Inputs {
+		if t := c.Inputs[i].Topic; t != "" {
+			taken[t] = "where the lines of input " + c.Inputs[i].Name + " go"
+		}
+	}
+	if what := taken[c.Kafka.ExactlyOnce.CheckpointTopic]; what != "" {
+		d.fail(at, "kafka.exactly_once.checkpoint_topic", "%q is %s: name another topic for the checkpoints", c.Kafka.ExactlyOnce.CheckpointTopic, what)
 	}
 }
 

@@ -41,7 +41,7 @@ inputs:
 kafka:
   brokers: ["{{.Broker}}"]
   topic: {{.Topic}}
-state_dir: "{{.Dir}}/state"
+{{.More}}state_dir: "{{.Dir}}/state"
 admin: {listen: ""}
 `))
 
@@ -53,11 +53,12 @@ type testAgent struct {
 	starts         int
 }
 
-// newTestAgent writes the configuration for an agent that follows dir/logs.
-func newTestAgent(dir, binary, broker, topic string) (*testAgent, error) {
+// newTestAgent writes the configuration for an agent that follows dir/logs; more is
+// added to its kafka section, lines of two spaces in front.
+func newTestAgent(dir, binary, broker, topic, more string) (*testAgent, error) {
 	a := &testAgent{binary: binary, config: filepath.Join(dir, "shiplog.yaml")}
 	var text strings.Builder
-	err := agentConfig.Execute(&text, map[string]string{"Application": tortureApplication, "Dir": dir, "Broker": broker, "Topic": topic})
+	err := agentConfig.Execute(&text, map[string]string{"Application": tortureApplication, "Dir": dir, "Broker": broker, "Topic": topic, "More": more})
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +107,28 @@ func (a *testAgent) kill() error {
 	fmt.Fprintln(a.log, "---- SIGKILL")
 	return errors.Join(a.proc.Kill(), a.down())
 }
+
+// freezeAndKill has the agent hang for a moment (SIGSTOP) and then ends it at once.
+func (a *testAgent) freezeAndKill() error {
+	fmt.Fprintln(a.log, "---- SIGSTOP, SIGKILL")
+	err := a.proc.Pause()
+	time.Sleep(frozen)
+	return errors.Join(err, a.kill())
+}
+
+// freeze has the agent hang for a moment (SIGSTOP) and go on (SIGCONT), in which it
+// sees that time has passed, and then ends it at once.
+func (a *testAgent) freeze() error {
+	fmt.Fprintln(a.log, "---- SIGSTOP, SIGCONT")
+	err := a.proc.Pause()
+	time.Sleep(frozen)
+	err = errors.Join(err, a.proc.Resume())
+	time.Sleep(frozen)
+	return errors.Join(err, a.kill())
+}
+
+// frozen is how long the agent hangs, and how long it goes on after that.
+const frozen = 400 * time.Millisecond
 
 func (a *testAgent) down() error {
 	a.proc = nil

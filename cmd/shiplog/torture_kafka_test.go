@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"shiplog/shipper"
 	"shiplog/shipper/kafkatest"
 )
 
@@ -40,7 +42,7 @@ func startTortureKafka(t *testing.T) tortureKafka {
 // consumeInProcess is kafkatest.Consume without librdkafka.
 func consumeInProcess(t testing.TB, addr, topic string, each func(partition int32, offset int64, value []byte)) (stop func()) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,4 +104,31 @@ func (k tortureKafka) records(t *testing.T, topic string) (n int64) {
 		return err
 	})
 	return n
+}
+
+// committed returns how many records of a topic belong to transactions that were
+// committed, once none is open.
+func (k tortureKafka) committed(t *testing.T, topic string) (n int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	_, err := shipper.Scan(ctx, shipper.ScanOptions{Brokers: []string{k.addr}, Topics: []string{topic}}, func(_ string, _ int32, records []*kgo.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		n += int64(len(records))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// createCompacted creates a topic for checkpoints.
+func (k tortureKafka) createCompacted(t *testing.T, topic string) {
+	t.Helper()
+	k.admin(t, func(ctx context.Context, c *kadm.Client) error {
+		_, err := c.CreateTopic(ctx, 2, 1, map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}, topic)
+		return err
+	})
 }

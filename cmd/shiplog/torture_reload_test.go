@@ -116,7 +116,7 @@ func (r *tortureRun) reconfigure(i int) error {
 	if err := os.WriteFile(filepath.Join(confD, "more.yaml"), fill(c.confD), 0o600); err != nil {
 		return err
 	}
-	head := fmt.Sprintf("application: %s\nkafka: {brokers: [%q], topic: %s}\nstate_dir: \"DIR/state\"\nadmin: {listen: \"\"}\n", tortureApplication, r.kafka.addr, r.topic)
+	head := fmt.Sprintf("application: %s\nkafka: {brokers: [%q], topic: %s}\nstate_dir: \"DIR/state\"\nadmin: {listen: \"\"}\n", tortureApplication, r.broker.addr, r.topic)
 	return os.WriteFile(r.agent.config, fill(head+c.text), 0o600)
 }
 

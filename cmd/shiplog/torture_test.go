@@ -76,6 +76,9 @@ type scenario struct {
 	copies     bool   // files are copied and truncated, and rotated in no other way
 	exact      bool   // nothing may be repeated
 	ordered    bool   // nothing may come in another order than written, in one partition
+	kafka      string // more of the agent's kafka section
+	committed  bool   // it sends in transactions
+	atMost     int    // stops of the agent, then it is left to finish; 0: no bound
 }
 
 type stop func(*testAgent) error
@@ -96,12 +99,13 @@ func tortureNumber(t *testing.T, name string, preset uint64) uint64 {
 // tortureRun is one scenario.
 type tortureRun struct {
 	scenario
-	kafka   tortureKafka
+	broker  tortureKafka
 	topic   string
 	rng     *rand.Rand
 	oracle  *oracle
 	writers []*writer
 	agent   *testAgent
+	stopped int // how often the agent was
 
 	reloaded map[string]int // by how it went
 }
@@ -114,7 +118,7 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 		t.Fatal(err)
 	}
 	r := &tortureRun{
-		scenario: s, kafka: kafka, topic: "torture-" + s.name,
+		scenario: s, broker: kafka, topic: "torture-" + s.name,
 		rng: rand.New(rand.NewPCG(seed, tortureWriters)), oracle: newOracle(tortureWriters), reloaded: map[string]int{},
 	}
 	t.Cleanup(func() {
@@ -136,7 +140,7 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 		w.deletes, w.gzips, w.copies, w.moves = s.deletes, s.gzips, s.copies, s.moves
 		r.writers = append(r.writers, w)
 	}
-	r.agent, err = newTestAgent(dir, binary, kafka.addr, r.topic)
+	r.agent, err = newTestAgent(dir, binary, kafka.addr, r.topic, s.kafka)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +157,8 @@ func newTortureRun(t *testing.T, s scenario, kafka tortureKafka, binary string, 
 
 // torture runs the scenario and judges it.
 func (r *tortureRun) torture(t *testing.T, length time.Duration) {
-	r.kafka.createTopic(t, r.topic, r.partitions)
-	stopConsumer := r.kafka.consume(t, r.kafka.addr, r.topic, func(partition int32, _ int64, value []byte) { r.oracle.arrive(partition, value) })
+	r.broker.createTopic(t, r.topic, r.partitions)
+	stopConsumer := r.broker.consume(t, r.broker.addr, r.topic, func(partition int32, _ int64, value []byte) { r.oracle.arrive(partition, value) })
 
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
@@ -201,6 +205,9 @@ func (r *tortureRun) disturb(ctx context.Context) error {
 		if err := r.stops[r.rng.IntN(len(r.stops))](r.agent); err != nil {
 			return err
 		}
+		if r.stopped++; r.stopped == r.atMost {
+			return r.agent.start()
+		}
 		for _, w := range r.writers {
 			if r.rng.IntN(2) == 0 {
 				w.rotate(ctx)
@@ -239,7 +246,10 @@ func (r *tortureRun) drain(ctx context.Context) error {
 // come after the last line.
 func (r *tortureRun) readAll(t *testing.T) {
 	t.Helper()
-	want := r.kafka.records(t, r.topic)
+	want := r.broker.records(t, r.topic)
+	if r.committed {
+		want = r.broker.committed(t, r.topic)
+	}
 	poll := time.NewTicker(drainPoll)
 	defer poll.Stop()
 	for deadline := time.Now().Add(drainPatience); ; <-poll.C {

@@ -34,6 +34,7 @@ type supervisor struct {
 	send  func(state string)
 	turns func() uint64        // of the loop that owns all files
 	line  func() string        // how the agent stands, in a line
+	waits func() string        // what keeps the reading from beginning, "" for nothing
 	stop  func() time.Duration // shutdown_timeout
 	watch time.Duration        // the watchdog's time; 0: there is none
 	log   *slog.Logger
@@ -57,7 +58,7 @@ func (a *Agent) supervise(ctx, stopping context.Context) {
 	if err != nil {
 		a.log.Warn("the service manager's watchdog is not told that this runs [service-manager]", "error", err)
 	}
-	s := &supervisor{send: send, turns: a.tailer.Turns, line: a.line, stop: func() time.Duration { return a.config().ShutdownTimeout }, watch: watch, log: a.log}
+	s := &supervisor{send: send, turns: a.tailer.Turns, line: a.line, waits: a.waits, stop: func() time.Duration { return a.config().ShutdownTimeout }, watch: watch, log: a.log}
 	s.run(ctx, stopping)
 }
 
@@ -90,11 +91,17 @@ func (s *supervisor) run(ctx, stopping context.Context) {
 	}
 }
 
-// begin waits until the reading has begun, and reports whether it has.
+// begin waits until the reading has begun, and reports whether it has. What keeps
+// it from beginning may last for as long as Kafka is away: that is no fault of a
+// start, so that it is given the time.
 func (s *supervisor) begin(stopping context.Context) bool {
 	look := time.NewTicker(firstLook)
 	defer look.Stop()
-	for s.turns() == 0 {
+	for told := time.Now(); s.turns() == 0; {
+		if why := s.waits(); why != "" && time.Since(told) > tellInterval {
+			told = time.Now()
+			s.send(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=%s", (6 * tellInterval).Microseconds(), oneLine(why)))
+		}
 		select {
 		case <-stopping.Done():
 			return false
@@ -151,6 +158,19 @@ func (a *Agent) line() string {
 	if problems := a.Problems(); len(problems) > 0 {
 		text += fmt.Sprintf("; problems: %d, the first: %s", len(problems), problems[0])
 	}
+	return oneLine(text)
+}
+
+// waits says what keeps the reading from beginning.
+func (a *Agent) waits() string {
+	if why := a.waiting.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// oneLine makes a text one line of bounded length.
+func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' {
 			return ' '

@@ -129,7 +129,7 @@ func (c *checkpointTopic) create(ctx context.Context, admin *kadm.Client) error 
 		return fmt.Errorf("checkpoint topic %q does not exist: create it (%s), or set kafka.create_topics", c.name, CreateCheckpointTopic(c.name))
 	}
 	const partitions = 8
-	resp, err := admin.CreateTopic(ctx, partitions, cmpZero(spec.Replication), checkpointConfigs(), c.name)
+	resp, err := admin.CreateTopic(ctx, partitions, replicationOf(spec), checkpointConfigs(), c.name)
 	if err == nil {
 		err = resp.Err
 	}
@@ -140,12 +140,12 @@ func (c *checkpointTopic) create(ctx context.Context, admin *kadm.Client) error 
 	return fmt.Errorf("checkpoint topic %q has just been created: waiting for its leaders", c.name)
 }
 
-// cmpZero stands for the brokers' default.
-func cmpZero(replication int16) int16 {
-	if replication == 0 {
+// replicationOf returns the replication factor, -1 for the brokers' default.
+func replicationOf(spec *TopicSpec) int16 {
+	if spec.Replication == 0 {
 		return -1
 	}
-	return replication
+	return spec.Replication
 }
 
 // describe tells an operator what err means, and what to do about it.

@@ -32,7 +32,7 @@ func TestExactlyOnce(t *testing.T) {
 	kills = tortureNumber(t, "EXACTLY_ONCE_KILLS", kills)
 	kafka.createCompacted(t, "checkpoints")
 	s := scenario{
-		name: "exactly-once", partitions: 3, exact: true, kafka: exactlyOnceKafka, committed: true, atMost: int(kills),
+		name: "exactly-once", partitions: 3, exact: true, kafka: exactlyOnceKafka, committed: true, calm: true, atMost: int(kills),
 		stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).kill, (*testAgent).freezeAndKill, (*testAgent).freeze, (*testAgent).terminate},
 	}
 	r := newTortureRun(t, s, kafka, binary, tortureNumber(t, "TORTURE_SEED", rand.Uint64()))

@@ -144,13 +144,18 @@ func (a *testAgent) close() error {
 	return errors.Join(err, a.log.Close())
 }
 
-// logTail returns the last lines of what the agent said.
-func (a *testAgent) logTail() string {
-	const most = 25
+// said returns what the agent has said.
+func (a *testAgent) said() string {
 	out, err := os.ReadFile(a.log.Name())
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return string(out)
+}
+
+// logTail returns the last lines of what the agent said.
+func (a *testAgent) logTail() string {
+	const most = 25
+	lines := strings.Split(strings.TrimSpace(a.said()), "\n")
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }

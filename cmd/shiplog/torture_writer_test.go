@@ -70,6 +70,7 @@ type writer struct {
 	moves   bool // may move a file into another folder
 	gzips   bool // compresses rotated files, one rotation later
 	copies  bool // rotates by copyTruncate only
+	calm    bool // rotates a tenth as often
 	rng     *rand.Rand
 	oracle  *oracle
 	asked   chan chan struct{} // for rotations; closed when they are done
@@ -171,7 +172,11 @@ func (w *writer) step(now time.Time) error {
 }
 
 func (w *writer) fileEnd(now time.Time) time.Time {
-	return now.Add(minFileLife + time.Duration(w.rng.Int64N(int64(maxFileLife-minFileLife))))
+	life := minFileLife + time.Duration(w.rng.Int64N(int64(maxFileLife-minFileLife)))
+	if w.calm {
+		life *= 10
+	}
+	return now.Add(life)
 }
 
 // begin begins a rotation; step ends those that take time.

@@ -106,13 +106,18 @@ func (x *exactlyOnce) kept(batches []*shipper.Batch) []shipper.Kept {
 	for i, b := range batches {
 		shipments[i] = b.Tag.(*shipment)
 	}
-	entries, gone := x.agent.ledger.after(shipments)
+	return x.keptOf(x.agent.ledger, shipments)
+}
+
+// keptOf returns what Kafka is to keep once these shipments are settled.
+func (x *exactlyOnce) keptOf(l *ledger, shipments []*shipment) []shipper.Kept {
+	entries, gone := l.after(shipments)
 	out := make([]shipper.Kept, 0, len(entries))
 	for i := range entries {
 		delete(x.gone, tailer.FileID(entries[i].ID))
 		out = append(out, keptEntry(&entries[i]))
 	}
-	committed := x.agent.producer.Committed()
+	committed := l.committed()
 	for _, id := range gone {
 		x.gone[id] = 0
 	}

@@ -45,8 +45,14 @@ func newE2E(t *testing.T, binary, broker string) *e2e {
 // configure writes the configuration; more is added to its kafka section.
 func (e *e2e) configure(more string) {
 	e.t.Helper()
-	text := fmt.Sprintf("application: A\ninputs:\n  - paths: [%q]\nkafka: {brokers: [%q], topic: t%s}\nstate_dir: %q\nadmin: {listen: \"127.0.0.1:0\"}\nshutdown_timeout: 3s\n",
-		filepath.Join(e.dir, e.pattern), e.broker, more, filepath.Join(e.dir, "state"))
+	e.configureText(fmt.Sprintf("kafka: {brokers: [%q], topic: t%s}", e.broker, more))
+}
+
+// configureText writes the configuration with another kafka section.
+func (e *e2e) configureText(kafka string) {
+	e.t.Helper()
+	text := fmt.Sprintf("application: A\ninputs:\n  - paths: [%q]\n%s\nstate_dir: %q\nadmin: {listen: \"127.0.0.1:0\"}\nshutdown_timeout: 3s\n",
+		filepath.Join(e.dir, e.pattern), kafka, filepath.Join(e.dir, "state"))
 	if err := os.WriteFile(e.config, []byte(text), 0o600); err != nil {
 		e.t.Fatal(err)
 	}

@@ -195,7 +195,9 @@ func (a *Agent) build() error {
 	}
 	if a.exact != nil {
 		po.Transaction = a.exact.transaction()
-		a.before.crashed = false // what counts was committed, and Kafka tells it
+		if c := a.store.Committed(); c.ID != "" && !c.Left {
+			a.before.crashed = false // what counts was committed, and Kafka tells it
+		}
 		a.ledger.committed = func() uint64 { return a.producer.Committed() }
 	}
 	if po.Cut != nil {

@@ -114,7 +114,7 @@ func TestTheLaterOfDiskAndKafkaCounts(t *testing.T) {
 		"Kafka has more":            {[]checkpoint.Entry{file(1, 10, 0)}, 5, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 30, 0)}, nil},
 		"both have the same":        {[]checkpoint.Entry{file(1, 30, 0)}, 6, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 30, 0)}, nil},
 		"the disk has left out":     {[]checkpoint.Entry{file(1, 40, 0)}, 6, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 40, 0)}, []string{"0000000000000001"}},
-		"rewound while nobody ran":  {[]checkpoint.Entry{file(1, 0, 1<<64 - 1)}, 5, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 0, 0)}, []string{"0000000000000001"}},
+		"rewound while nobody ran":  {[]checkpoint.Entry{file(1, 0, 1<<64-1)}, 5, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 0, 0)}, []string{"0000000000000001"}},
 		"rewound, and sent since":   {[]checkpoint.Entry{file(1, 0, 6)}, 5, []shipper.Kept{inKafka(1, 20, 7)}, []checkpoint.Entry{file(1, 20, 0)}, nil},
 		"rewound in a transaction":  {[]checkpoint.Entry{file(1, 0, 6)}, 5, []shipper.Kept{inKafka(1, 30, 6)}, []checkpoint.Entry{file(1, 0, 0)}, []string{"0000000000000001"}},
 		"new on the disk":           {[]checkpoint.Entry{file(1, 10, 0)}, 5, nil, []checkpoint.Entry{file(1, 10, 0)}, []string{"0000000000000001"}},

@@ -35,6 +35,9 @@ func inspectOptions(c *config.Config) (shipper.InspectOptions, error) {
 		return shipper.InspectOptions{}, err
 	}
 	o := shipper.InspectOptions{Brokers: p.Brokers, ClientID: p.ClientID, TLS: p.TLS, SASL: p.SASL, Network: p.Network, CreateTopics: p.CreateTopics}
+	if c.Kafka.Delivery == "exactly-once" {
+		o.CheckpointTopic = c.Kafka.ExactlyOnce.CheckpointTopic
+	}
 	fixed, templates := FixedTopics(c)
 	for _, name := range fixed {
 		o.Topics = append(o.Topics, recordTopic(c, name, ""))
@@ -71,7 +74,7 @@ func inspectOptions(c *config.Config) (shipper.InspectOptions, error) {
 func recordTopic(c *config.Config, topic, role string) shipper.InspectTopic {
 	t := shipper.InspectTopic{
 		Name: topic, Role: role, Keyed: c.Kafka.Key != "none", EventTime: c.Kafka.Timestamp == "event",
-		Cut: c.Kafka.TooLarge == "cut", ReadBack: c.ReadbackTimeout > 0,
+		Cut: c.Kafka.TooLarge == "cut", ReadBack: c.ReadbackTimeout > 0 && c.Kafka.Delivery != "exactly-once",
 	}
 	for i := range c.Inputs {
 		in := &c.Inputs[i]

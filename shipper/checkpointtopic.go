@@ -36,6 +36,7 @@ type checkpointTopic struct {
 	partition int32
 	all       []int32 // partitions
 	next      int64   // our partition was read up to there
+	moved     bool    // ours is perhaps in another partition than before: all have to be read
 }
 
 // stream chooses the partition of all records of an agent.
@@ -52,6 +53,11 @@ func (c *checkpointTopic) supported(ctx context.Context, client *kgo.Client) err
 	if err != nil {
 		return errors.New(c.p.brokers.unreachable(c.p.opts.Brokers, err))
 	}
+	return supportsTransactions(resp)
+}
+
+// supportsTransactions is supported for what a broker says that it can do.
+func supportsTransactions(resp *kmsg.ApiVersionsResponse) error {
 	reaches := func(key kmsg.Key, version int16) bool {
 		return slices.ContainsFunc(resp.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool {
 			return k.ApiKey == int16(key) && k.MaxVersion >= version
@@ -65,7 +71,7 @@ func (c *checkpointTopic) supported(ctx context.Context, client *kgo.Client) err
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: the cluster has not switched on %s=%d (KIP-890), though its brokers know it: "+
+	return fmt.Errorf("%w: the cluster has not switched on %[2]s=%[3]d (KIP-890), though its brokers know it: "+
 		"run kafka-features.sh --bootstrap-server … upgrade --feature %[2]s=%[3]d, or set delivery: at-least-once", ErrTooOld, transactionFeature, transactionLevel)
 }
 
@@ -88,15 +94,11 @@ func (c *checkpointTopic) find(ctx context.Context, client *kgo.Client) error {
 	case len(t.Partitions) == 0:
 		return c.describe(kerr.UnknownTopicOrPartition)
 	}
-	configs, err := admin.DescribeTopicConfigs(ctx, c.name)
-	if err == nil {
-		if r, rerr := configs.On(c.name, nil); rerr == nil && r.Err == nil {
-			for _, k := range r.Configs {
-				if k.Key == "cleanup.policy" && k.Value != nil && *k.Value != "compact" {
-					return fmt.Errorf("checkpoint topic %q has cleanup.policy=%s and would forget checkpoints: set it to compact", c.name, *k.Value)
-				}
-			}
-		} // without the right to look, it is taken to be right
+	if err := keepsCheckpoints(ctx, admin, c.name); err != nil {
+		return err
+	}
+	if len(c.all) > 0 && len(c.all) != len(t.Partitions) {
+		c.moved, c.next = true, 0
 	}
 	c.all = c.all[:0]
 	for n := range t.Partitions {
@@ -104,6 +106,25 @@ func (c *checkpointTopic) find(ctx context.Context, client *kgo.Client) error {
 	}
 	slices.Sort(c.all)
 	c.partition = int32(streamPartition(c.stream(), len(c.all)))
+	return nil
+}
+
+// keepsCheckpoints returns an error where a topic is seen to forget what is old.
+// Without the right to look, it is taken to be right.
+func keepsCheckpoints(ctx context.Context, admin *kadm.Client, topic string) error {
+	configs, err := admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil
+	}
+	r, err := configs.On(topic, nil)
+	if err != nil || r.Err != nil {
+		return nil
+	}
+	for _, k := range r.Configs {
+		if k.Key == "cleanup.policy" && k.Value != nil && *k.Value != "compact" {
+			return fmt.Errorf("checkpoint topic %q has cleanup.policy=%s and would forget checkpoints: set it to compact", topic, *k.Value)
+		}
+	}
 	return nil
 }
 
@@ -172,15 +193,24 @@ func (c *checkpointTopic) describe(err error) error {
 // open any more, which takes others' transactions as long as theirs take; else it
 // reads what is decided now.
 func (c *checkpointTopic) read(ctx context.Context, client *kgo.Client, all bool, into *Checkpoint, last *head) error {
-	parts := []int32{c.partition}
-	if err := c.readFrom(ctx, client, parts, c.next, all, into, last); err != nil {
+	if err := c.readFrom(ctx, client, []int32{c.partition}, c.next, all, into, last); err != nil {
 		return err
 	}
-	if c.next == 0 && last.number == 0 && len(c.all) > 1 { // the topic may have got more partitions
+	if len(c.all) > 1 && (c.moved || last.number == 0) { // before us, too, the topic may have got more partitions
 		others := slices.DeleteFunc(slices.Clone(c.all), func(n int32) bool { return n == c.partition })
-		return c.readFrom(ctx, client, others, 0, all, into, last)
+		if err := c.readFrom(ctx, client, others, 0, all, into, last); err != nil {
+			return err
+		}
 	}
+	c.moved = c.moved && !all
 	return nil
+}
+
+// wrote notes where the head of the last transaction is: what is before it is known.
+func (c *checkpointTopic) wrote(partition int32, offset int64) {
+	if partition == c.partition {
+		c.next = max(c.next, offset)
+	}
 }
 
 func (c *checkpointTopic) readFrom(ctx context.Context, client *kgo.Client, parts []int32, from int64, all bool, into *Checkpoint, last *head) error {

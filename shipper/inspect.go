@@ -34,6 +34,8 @@ type InspectOptions struct {
 	Templates []InspectTemplate
 	// CreateTopics as in Options.
 	CreateTopics *TopicSpec
+	// CheckpointTopic is that of a Transaction; "" where there is none.
+	CheckpointTopic string
 }
 
 // inspectors bounds how many brokers are dialled at a time.
@@ -51,6 +53,7 @@ func Inspect(ctx context.Context, o InspectOptions) []Finding {
 		i.advertised(ctx)
 		i.clock(ctx)
 		i.topics(ctx)
+		i.transactions(ctx)
 	}
 	return i.findings
 }

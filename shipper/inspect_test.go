@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"shiplog/shipper/kafkatest"
 )
@@ -329,4 +330,20 @@ func TestRealKafkaInspect(t *testing.T) {
 	finding(t, found, "kafka.bootstrap", o.Brokers[0], OK)
 	finding(t, found, "kafka.broker", "1 at "+nowhere, Problem, "refused", "advertised.listeners")
 	finding(t, found, "topic.replicas", "logs", Problem, "led by a broker that cannot be used from here")
+}
+
+func TestInspectTransactions(t *testing.T) {
+	t.Parallel()
+	old := cluster(t, kfake.MaxVersions(kversion.V3_9_0()))
+	found := inspect(t, old, InspectOptions{Brokers: old.ListenAddrs(), CheckpointTopic: "checkpoints"})
+	finding(t, found, "kafka.transactions", "cluster", Problem, "too old", "KIP-890", "at-least-once")
+	finding(t, found, "kafka.checkpoint", "checkpoints", Problem, "missing", "kafka-topics.sh")
+	c := cluster(t)
+	create(t, c, "checkpoints", "compact")
+	create(t, c, "other", "delete")
+	found = inspect(t, c, InspectOptions{Brokers: c.ListenAddrs(), CheckpointTopic: "checkpoints"})
+	finding(t, found, "kafka.transactions", "cluster", OK)
+	finding(t, found, "kafka.checkpoint", "checkpoints", OK, "3 partitions")
+	found = inspect(t, c, InspectOptions{Brokers: c.ListenAddrs(), CheckpointTopic: "other"})
+	finding(t, found, "kafka.checkpoint", "other", Problem, "compact", "kafka-configs.sh")
 }

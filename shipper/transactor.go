@@ -56,7 +56,8 @@ type transactor struct {
 	producer int64
 	epoch    int16
 
-	headAt  int64 // where the present transaction's head is in the topic
+	headIn  int32 // the partition and the offset of the present transaction's head
+	headAt  int64
 	letters map[letterID]uint64
 	resumed bool // what was committed before us is known
 	claimed bool // the newest in the topic is ours
@@ -512,7 +513,7 @@ func (t *transactor) produceCheckpoint(number uint64, kept []Kept) {
 			if err != nil {
 				err = &checkpointError{err}
 			} else if i == 0 {
-				t.headAt = r.Offset
+				t.headIn, t.headAt = r.Partition, r.Offset
 			}
 			u.land(err)
 		})
@@ -584,7 +585,7 @@ func (t *transactor) end(c *commit) error {
 	}
 	t.pending = nil
 	t.number = c.number
-	t.topic.next = max(t.topic.next, t.headAt)
+	t.topic.wrote(t.headIn, t.headAt)
 	return nil
 }
 

@@ -322,6 +322,45 @@ func TestALostAnswerIsFoundOut(t *testing.T) {
 	}
 }
 
+// TestTheCheckpointIsFoundInMorePartitions has the topic get more of them while a
+// process runs, so that its checkpoint goes to another one, and an answer get lost.
+func TestTheCheckpointIsFoundInMorePartitions(t *testing.T) {
+	t.Parallel()
+	c := transactCluster(t, "logs")
+	x, _ := newTransacting(t, Options{Brokers: c.ListenAddrs()})
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	n := 0
+	send := func() {
+		b := x.produce(batch(1, numbered(1, n, 10)...))
+		n += 10
+		x.settle(b)
+		x.count(b)
+	}
+	send()
+	for _, more := range []int{1, 3, 8} {
+		if _, err := kadm.NewClient(client).CreatePartitions(t.Context(), more, "checkpoints"); err != nil {
+			t.Fatal(err)
+		}
+		send()
+		fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, Count: 1, TopLevel: true})
+		send()
+		fault.Remove()
+		send()
+	}
+	if err := x.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, before := newTransacting(t, Options{Brokers: c.ListenAddrs()})
+	if string(before.Kept["1"].Value) != strconv.Itoa(n) {
+		t.Errorf("the next process goes on from %+v, want %d", before, n)
+	}
+	inOrder(t, readCommitted(t, c, "logs"), map[uint64][]string{1: numbered(1, 0, n)})
+}
+
 func TestALetterGoesInTheTransaction(t *testing.T) {
 	t.Parallel()
 	c := transactCluster(t, "letters")

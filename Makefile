@@ -14,6 +14,8 @@ SEED ?=
 # Of simulate.
 SEEDS ?= 1000
 FIRST ?= 1
+# Of exactly-once.
+KILLS ?= 200
 # Of torture: 1 builds the binary with the race detector.
 RACE ?=
 # Of agents.
@@ -28,10 +30,10 @@ AGAINST ?=
 PGO ?= $(CURDIR)/cmd/shiplog/shiplog.pgo
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture simulate screenshots bench pgo agents fuzz vet lint cross ci clean
+.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture exactly-once exactly-once-cost simulate screenshots bench pgo agents fuzz vet lint cross ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/shiplog, static, by the profile of what it does most; PGO=off takes less time
 	CGO_ENABLED=0 $(GO) build -trimpath -pgo='$(PGO)' -ldflags '$(LDFLAGS)' -o bin/ ./cmd/shiplog
@@ -48,6 +50,13 @@ test-kafka: ## run all tests but the torture test, those on a real Kafka too (ne
 torture: ## kill, rotate and count: SECONDS=25 SEED= RACE=1; on a real Kafka with SHIPLOG_REAL_KAFKA=1
 	TORTURE_SECONDS='$(SECONDS)' TORTURE_SEED='$(SEED)' TORTURE_RACE='$(RACE)' \
 		$(GO) test -count 1 -timeout 0 -v -run '^TestTorture$$' ./cmd/shiplog
+
+exactly-once: ## kill an agent that sends in transactions, on a real Kafka, and count: KILLS=200
+	SHIPLOG_REAL_KAFKA=1 EXACTLY_ONCE_KILLS='$(KILLS)' TORTURE_SEED='$(SEED)' \
+		$(GO) test -count 1 -timeout 0 -v -run '^TestExactlyOnce$$' ./cmd/shiplog
+
+exactly-once-cost: ## measure what transactions cost, on a real Kafka: ROUNDS=3
+	SHIPLOG_REAL_KAFKA=1 EXACTLY_ONCE_COST='$(ROUNDS)' $(GO) test -count 1 -timeout 0 -v -run '^TestExactlyOnceCost$$' ./cmd/shiplog
 
 simulate: ## play schedules of files, crashes and an erring broker: SEEDS=1000 FIRST=1
 	SIMULATE_SEEDS='$(SEEDS)' SIMULATE_FIRST='$(FIRST)' $(GO) test -count 1 -timeout 0 -run '^TestSimulate$$' ./agent

@@ -135,6 +135,8 @@ func (t *transactor) connect(ctx context.Context, waiting func(string)) error {
 		case err == nil:
 			waiting("")
 			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case is:
 			t.setTrouble(err.Error())
 			t.p.opts.Log.Error(err.Error())

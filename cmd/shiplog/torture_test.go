@@ -225,7 +225,11 @@ func (r *tortureRun) disturb(ctx context.Context) error {
 		if len(r.stops) == 0 {
 			return r.agent.wait(ctx, time.Hour)
 		}
-		if err := r.agent.wait(ctx, r.between(minUp, maxUp)); err != nil || ctx.Err() != nil {
+		up := r.between(minUp, maxUp)
+		if r.calm { // it has to get beyond the files that were rotated
+			up *= 2
+		}
+		if err := r.agent.wait(ctx, up); err != nil || ctx.Err() != nil {
 			return err
 		}
 		if err := r.stops[r.rng.IntN(len(r.stops))](r.agent); err != nil {

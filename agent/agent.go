@@ -14,6 +14,9 @@
 // everything that was read has been acknowledged. What was not is read again
 // at the next start.
 //
+// With delivery: exactly-once what the run before has committed is asked for before
+// the tailer begins: see [exactlyOnce].
+//
 // # Pins
 //
 // Where an input says pin, a rotated file that is not acknowledged to its end

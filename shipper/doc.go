@@ -49,6 +49,12 @@
 // classify tells which failures lead where, and sequence and gate how a record
 // is kept from overtaking one that failed.
 //
+// # Transactions
+//
+// With Options.Transaction there are no healthy or failing lanes: a transactor sends
+// whole batches in transactions, see there. Budget, health, dead letters and topics
+// are the same.
+//
 // # More partitions
 //
 // A stream, or a key, has another partition when the topic has got more of them.

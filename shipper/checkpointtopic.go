@@ -64,7 +64,7 @@ func supportsTransactions(resp *kmsg.ApiVersionsResponse) error {
 		})
 	}
 	if !reaches(kmsg.EndTxn, endTxnVersion) || !reaches(kmsg.InitProducerID, initVersion) {
-		return fmt.Errorf("%w: it needs Apache Kafka 4.0 or later (KIP-890: EndTxn 5 and InitProducerId 5); upgrade them, or set delivery: at-least-once", ErrTooOld)
+		return fmt.Errorf("%w: it needs Apache Kafka 4.0 or later (KIP-890: EndTxn 5 and InitProducerId 5); upgrade them, or set delivery: at-least-once [kafka-too-old]", ErrTooOld)
 	}
 	for _, f := range resp.FinalizedFeatures {
 		if f.Name == transactionFeature && f.MaxVersionLevel >= transactionLevel {
@@ -72,7 +72,7 @@ func supportsTransactions(resp *kmsg.ApiVersionsResponse) error {
 		}
 	}
 	return fmt.Errorf("%w: the cluster has not switched on %[2]s=%[3]d (KIP-890), though its brokers know it: "+
-		"run kafka-features.sh --bootstrap-server … upgrade --feature %[2]s=%[3]d, or set delivery: at-least-once", ErrTooOld, transactionFeature, transactionLevel)
+		"run kafka-features.sh --bootstrap-server … upgrade --feature %[2]s=%[3]d, or set delivery: at-least-once [kafka-too-old]", ErrTooOld, transactionFeature, transactionLevel)
 }
 
 // find makes sure that the topic is there and compacted, and learns which
@@ -122,7 +122,7 @@ func keepsCheckpoints(ctx context.Context, admin *kadm.Client, topic string) err
 	}
 	for _, k := range r.Configs {
 		if k.Key == "cleanup.policy" && k.Value != nil && *k.Value != "compact" {
-			return fmt.Errorf("checkpoint topic %q has cleanup.policy=%s and would forget checkpoints: set it to compact", topic, *k.Value)
+			return fmt.Errorf("checkpoint topic %q has cleanup.policy=%s and would forget checkpoints: set it to compact [kafka-checkpoint]", topic, *k.Value)
 		}
 	}
 	return nil
@@ -147,7 +147,7 @@ func CreateCheckpointTopic(name string) string {
 func (c *checkpointTopic) create(ctx context.Context, admin *kadm.Client) error {
 	spec := c.p.opts.CreateTopics
 	if spec == nil {
-		return fmt.Errorf("checkpoint topic %q does not exist: create it (%s), or set kafka.create_topics", c.name, CreateCheckpointTopic(c.name))
+		return fmt.Errorf("checkpoint topic %q does not exist: create it (%s), or set kafka.create_topics [kafka-topic-missing]", c.name, CreateCheckpointTopic(c.name))
 	}
 	const partitions = 8
 	resp, err := admin.CreateTopic(ctx, partitions, replicationOf(spec), checkpointConfigs(), c.name)
@@ -155,10 +155,10 @@ func (c *checkpointTopic) create(ctx context.Context, admin *kadm.Client) error 
 		err = resp.Err
 	}
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("checkpoint topic %q cannot be created: %w; create it by hand: %s", c.name, err, CreateCheckpointTopic(c.name))
+		return fmt.Errorf("checkpoint topic %q cannot be created: %w; create it by hand: %s [kafka-topic-create]", c.name, err, CreateCheckpointTopic(c.name))
 	}
 	c.p.opts.Log.Info("created the checkpoint topic", "topic", c.name, "partitions", partitions)
-	return fmt.Errorf("checkpoint topic %q has just been created: waiting for its leaders", c.name)
+	return fmt.Errorf("checkpoint topic %q has just been created: waiting for its leaders [kafka-leader]", c.name)
 }
 
 // replicationOf returns the replication factor, -1 for the brokers' default.
@@ -174,18 +174,18 @@ func (c *checkpointTopic) describe(err error) error {
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.TopicAuthorizationFailed:
-		return fmt.Errorf("no right to the checkpoint topic %q (%w): allow this user READ, WRITE and DESCRIBE on it", c.name, err)
+		return fmt.Errorf("no right to the checkpoint topic %q (%w): allow this user READ, WRITE and DESCRIBE on it [kafka-forbidden]", c.name, err)
 	case kerr.TransactionalIDAuthorizationFailed:
-		return fmt.Errorf("no right to the transactional.id %q (%w): allow this user WRITE and DESCRIBE on it (kafka-acls.sh --transactional-id …)", c.id, err)
+		return fmt.Errorf("no right to the transactional.id %q (%w): allow this user WRITE and DESCRIBE on it (kafka-acls.sh --transactional-id …) [kafka-forbidden]", c.id, err)
 	case kerr.ClusterAuthorizationFailed:
-		return fmt.Errorf("no right to produce with idempotence (%w): allow this user IDEMPOTENT_WRITE on the cluster", err)
+		return fmt.Errorf("no right to produce with idempotence (%w): allow this user IDEMPOTENT_WRITE on the cluster [kafka-forbidden]", err)
 	case kerr.InvalidTransactionTimeout:
-		return fmt.Errorf("the brokers allow no transaction of %s (%w): raise their transaction.max.timeout.ms", transactionTimeout, err)
+		return fmt.Errorf("the brokers allow no transaction of %s (%w): raise their transaction.max.timeout.ms [kafka-transaction]", transactionTimeout, err)
 	}
 	if isLogin(err) {
 		return errors.New(c.p.brokers.describe(c.name, err))
 	}
-	return fmt.Errorf("checkpoint topic %q: %w", c.name, err)
+	return fmt.Errorf("checkpoint topic %q: %w [kafka-error]", c.name, err)
 }
 
 // read adds what was committed to the topic since the last read to into, and the

@@ -29,7 +29,7 @@ func (i *inspection) transactions(ctx context.Context) {
 	default:
 		if err := supportsTransactions(resp); err != nil {
 			f.Status = Problem
-			f.Says, f.Remedy, _ = strings.Cut(err.Error(), ": ")
+			f.Says, f.Remedy, _ = strings.Cut(strings.TrimSuffix(err.Error(), " [kafka-too-old]"), ": ")
 		}
 	}
 	i.add(f, i.checkpoints(ctx, topic))

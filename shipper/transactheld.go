@@ -316,7 +316,7 @@ func (t *transactor) bury(u *unit, i int, reason error) error {
 		if err := p.letters.add(d); err != nil {
 			return err
 		}
-		p.opts.Log.Warn("a record is a dead letter now", "topic", d.Topic, "path", d.Path, "offset", d.Offset,
+		p.opts.Log.Warn("a record is a dead letter now [record-refused]", "topic", d.Topic, "path", d.Path, "offset", d.Offset,
 			"length", d.Length, "reason", d.Reason, "dead_letters", p.opts.DeadLetterPath)
 		t.letters[id] = xxhash.Sum64(d.Bytes)
 	}

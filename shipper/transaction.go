@@ -76,7 +76,7 @@ type FencedError struct {
 // Error says what to do.
 func (e *FencedError) Error() string {
 	return fmt.Sprintf("another shiplog, on host %q, uses the transactional.id %s since %s, so this one sends nothing any more: stop one of the two; "+
-		"if its state_dir is a copy of the other's, remove the file transactional-id in the copy, and start it again", e.Host, e.ID, e.Since.UTC().Format(time.RFC3339))
+		"if its state_dir is a copy of the other's, remove the file transactional-id in the copy, and start it again [kafka-fenced]", e.Host, e.ID, e.Since.UTC().Format(time.RFC3339))
 }
 
 // ErrTooOld is wrapped by what says that brokers cannot do what exactly-once needs.
@@ -128,9 +128,9 @@ func parseHead(b []byte) (h head, err error) {
 func checkVersion(b []byte, atLeast int) error {
 	switch {
 	case len(b) > 0 && b[0] > checkpointVersion:
-		return fmt.Errorf("%w: it has format %d, written by a newer shiplog (this one knows %d): install that version again", errForeign, b[0], checkpointVersion)
+		return fmt.Errorf("%w: it has format %d, written by a newer shiplog (this one knows %d): install that version again [kafka-checkpoint]", errForeign, b[0], checkpointVersion)
 	case len(b) < atLeast || b[0] != checkpointVersion:
-		return fmt.Errorf("%w: a record of %d bytes under our key is not shiplog's: name another topic by kafka.exactly_once.checkpoint_topic", errForeign, len(b))
+		return fmt.Errorf("%w: a record of %d bytes under our key is not shiplog's: name another topic by kafka.exactly_once.checkpoint_topic [kafka-checkpoint]", errForeign, len(b))
 	}
 	return nil
 }

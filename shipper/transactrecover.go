@@ -176,7 +176,7 @@ func (t *transactor) look(ctx context.Context, client *kgo.Client, all bool) err
 	}
 	if err := t.topic.read(ctx, client, all, into, &t.last); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("checkpoint topic %q: transactions of others are open in it for more than %s: %w", t.topic.name, readLimit, err)
+			err = fmt.Errorf("checkpoint topic %q: transactions of others are open in it for more than %s: %w [kafka-transaction]", t.topic.name, readLimit, err)
 		}
 		return err
 	}

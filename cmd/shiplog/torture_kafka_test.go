@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"testing"
@@ -112,6 +113,26 @@ func (k tortureKafka) committed(t *testing.T, topic string) (n int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	k.admin(t, func(ctx context.Context, c *kadm.Client) error {
+		// A commit is answered when it is decided; that its partitions know of it
+		// comes a little later.
+		for {
+			ends, err := c.ListEndOffsets(ctx, topic)
+			stable, err2 := c.ListCommittedOffsets(ctx, topic)
+			if err := errors.Join(err, err2, ends.Error(), stable.Error()); err != nil {
+				return err
+			}
+			open := false
+			ends.Each(func(o kadm.ListedOffset) {
+				at, _ := stable.Lookup(topic, o.Partition)
+				open = open || at.Offset != o.Offset
+			})
+			if !open {
+				return nil
+			}
+			time.Sleep(drainPoll)
+		}
+	})
 	var mu sync.Mutex
 	_, err := shipper.Scan(ctx, shipper.ScanOptions{Brokers: []string{k.addr}, Topics: []string{topic}}, func(_ string, _ int32, records []*kgo.Record) {
 		mu.Lock()

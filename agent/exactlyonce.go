@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -166,7 +167,8 @@ func (x *exactlyOnce) resume(ctx context.Context) error {
 	if known.Left {
 		known.Number = math.MaxUint64
 	}
-	entries, claim, err := reconcile(a.ledger.entries(), known.Number, in.Kept)
+	disk := a.ledger.entries()
+	entries, claim, err := reconcile(disk, known.Number, in.Kept)
 	if err != nil {
 		return err
 	}
@@ -177,8 +179,12 @@ func (x *exactlyOnce) resume(ctx context.Context) error {
 	x.ready.Store(true)
 	a.log.Info("what was committed last is known", "transactions", in.Number, "files", len(entries), "corrected", len(claim))
 	a.tailer.Resume(a.ledger.resume())
-	// Where it fails, the disk would count again at the next start for what was set
-	// back by hand, and for what was sent without transactions.
+	if !known.Left && !slices.ContainsFunc(disk, func(e checkpoint.Entry) bool { return e.Amended > 0 }) {
+		a.saveSoon()
+		return nil
+	}
+	// Else the disk would count again at the next start for what was set back by
+	// hand, and for what was sent without transactions.
 	return a.saveChanges()
 }
 

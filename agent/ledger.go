@@ -127,7 +127,7 @@ func (l *ledger) handed(b *tailer.Block, topics ...string) (saved bool) {
 		last := &a.handed[len(a.handed)-1]
 		last.more = append(last.more, e)
 	}
-	return saved
+	return saved || l.committed != nil // Kafka gets the entry with the records
 }
 
 // carried returns what of the file before is settled with the block's bytes up

@@ -77,6 +77,10 @@ func (a *Agent) begin(ctx context.Context) (bool, error) {
 	a.before, a.begun = before{}, true // of no use any more, and perhaps large
 	a.ledger.begin(sent, ends, since)
 	a.ledger.learned(now)
+	if a.exact != nil && sent == nil { // nothing that is sent depends on the disk
+		a.saveSoon()
+		return true, nil
+	}
 	a.saveOnce()
 	return true, nil
 }

@@ -162,7 +162,11 @@ func (w *writer) step(now time.Time) error {
 		err = w.reopen()
 	case !w.holding && now.After(w.next):
 		w.next = w.fileEnd(now)
-		err = w.begin(rotations[w.turn%len(rotations)], now)
+		how := rotations[w.turn%len(rotations)]
+		if w.calm && (how == truncateFile || how == truncateRegrow) {
+			how = renameReopen // what was cut off unread is looked for in all rotated files, at each start anew
+		}
+		err = w.begin(how, now)
 		w.turn++
 	}
 	if err != nil || w.quiet {

@@ -34,7 +34,7 @@ type supervisor struct {
 	send  func(state string)
 	turns func() uint64        // of the loop that owns all files
 	line  func() string        // how the agent stands, in a line
-	waits func() string        // what keeps the reading from beginning, "" for nothing
+	waits func() string        // what keeps the reading from beginning, "" for nothing; nil: nothing may
 	stop  func() time.Duration // shutdown_timeout
 	watch time.Duration        // the watchdog's time; 0: there is none
 	log   *slog.Logger
@@ -98,7 +98,9 @@ func (s *supervisor) begin(stopping context.Context) bool {
 	look := time.NewTicker(firstLook)
 	defer look.Stop()
 	for told := time.Now(); s.turns() == 0; {
-		if why := s.waits(); why != "" && time.Since(told) > tellInterval {
+		if s.waits == nil || time.Since(told) < tellInterval {
+			// nothing to be told, or not yet
+		} else if why := s.waits(); why != "" {
 			told = time.Now()
 			s.send(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=%s", (6 * tellInterval).Microseconds(), oneLine(why)))
 		}

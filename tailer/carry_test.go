@@ -2,6 +2,7 @@ package tailer
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -154,6 +155,9 @@ func TestRotatedFileIsDeleted(t *testing.T) {
 	r.rename("a.log", "a.log.1")
 	r.write("a.log", "two\n")
 	r.sawEvent(Rotated)
+	r.wait("the rotated file to be open", func() bool {
+		return slices.ContainsFunc(r.tailer.Files(), func(f Status) bool { return f.Rotated && f.Open })
+	})
 	r.remove("a.log.1")
 	r.append("a.log", after+"\n")
 	r.wantCarries(1, before+"\none\ntwo")

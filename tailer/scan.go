@@ -70,7 +70,8 @@ func (t *Tailer) apply(ctx context.Context, s scan) {
 	for i := range fresh {
 		t.meet(&fresh[i], now)
 	}
-	if s.whole() && !t.looking && len(t.lost)+len(t.doubts) == 0 {
+	// A run that reads what is there once has not met all of it as long as one waits.
+	if s.whole() && !t.looking && len(t.lost)+len(t.doubts) == 0 && !(t.o.Once && t.unmet) {
 		t.scanned = true
 		for _, in := range t.inputs {
 			in.scanned, in.before = true, nil

@@ -21,7 +21,9 @@ func (n *Inspector) Follow(ctx context.Context, path string, fn func(*Inspected)
 	if err := notCompressed(path); err != nil {
 		return nil, err
 	}
-	t, err := tail.TailFile(path, tail.Config{Follow: true, ReOpen: true, MustExist: true, CompleteLines: true, Logger: tail.DiscardingLogger})
+	// By polling: with events, what is written between its last read and the moment
+	// at which it watches the file would be seen with the next line only.
+	t, err := tail.TailFile(path, tail.Config{Follow: true, ReOpen: true, MustExist: true, CompleteLines: true, Poll: true, Logger: tail.DiscardingLogger})
 	if err != nil {
 		return nil, fmt.Errorf("following %s: %w", path, err)
 	}

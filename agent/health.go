@@ -94,10 +94,7 @@ func (a *Agent) problems(h *shipper.Health, now time.Time) []string {
 		out = append(out, fmt.Sprintf("a save of the checkpoint in %s lasts for %s already: the disk does not answer; shipping goes on, but a restart would send again what is not saved [state-slow]",
 			a.config().StateDir, now.Sub(began).Round(time.Second)))
 	}
-	if last := a.tailer.LastTurn(); phase(a.phase.Load()) != stopping && !last.IsZero() && now.Sub(last) > stuckAfter {
-		out = append(out, fmt.Sprintf("no file was looked after for %s: the agent is stuck; restart it, and report what /debug/pprof/goroutine?debug=2 shows with admin.pprof [agent-stuck]",
-			now.Sub(last).Round(time.Second)))
-	}
+	out = append(out, a.stuck(now)...)
 	var bad []string
 	a.tailer.Each(func(f *tailer.Status) {
 		if f.State == "unreadable" {
@@ -113,6 +110,19 @@ func (a *Agent) problems(h *shipper.Health, now time.Time) []string {
 	}
 	out = append(out, bad...)
 	return append(out, a.pins.problems()...)
+}
+
+// Stuck returns why only a restart can help: what reads the files hangs. None if
+// it does not; a Kafka that is away, and a full disk, are no such thing.
+func (a *Agent) Stuck() []string { return a.stuck(time.Now()) }
+
+func (a *Agent) stuck(now time.Time) []string {
+	last := a.tailer.LastTurn()
+	if phase(a.phase.Load()) == stopping || last.IsZero() || now.Sub(last) <= stuckAfter {
+		return nil
+	}
+	return []string{fmt.Sprintf("no file was looked after for %s: the agent is stuck; restart it, and report what /debug/pprof/goroutine?debug=2 shows with admin.pprof [agent-stuck]",
+		now.Sub(last).Round(time.Second))}
 }
 
 // NotReady returns why the agent is not doing its work; none if Kafka

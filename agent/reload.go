@@ -103,6 +103,7 @@ func (a *Agent) reload(ctx context.Context) (*Reloaded, error) {
 			a.log.Warn(w)
 		}
 	}
+	last.Restart = out.Restart
 	if len(out.Restart) > 0 {
 		a.log.Warn("some changes of the configuration take a restart; the rest applies [reload-partial]", "keys", out.Restart)
 	}
@@ -128,6 +129,11 @@ func (a *Agent) reloadNow(ctx context.Context) (*Reloaded, error) {
 		}
 	}
 	next.Keep(now, out.Restart)
+	more, err := next.Fit()
+	if err != nil {
+		return nil, err
+	}
+	out.Restart = append(out.Restart, more...)
 	if !config.SameTransforms(now.Transforms, next.Transforms) {
 		out.Applied = append(out.Applied, "transforms")
 	}
@@ -280,7 +286,7 @@ func (d *letterDesk) disclose(letter *shipper.DeadLetter) shipper.Disclosure {
 func Reload(ctx context.Context, stateDir string) (*Reloaded, error) {
 	access, err := admin.ReadAccess(stateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no agent with an admin address runs with state_dir %s (%w); start it, or where admin.listen is \"\" send it SIGHUP", stateDir, err)
+		return nil, fmt.Errorf("no agent with an admin address runs with state_dir %s (%w); start it, or where admin.listen is \"\" send it SIGHUP; another state_dir takes a restart", stateDir, err)
 	}
 	if err != nil {
 		return nil, err

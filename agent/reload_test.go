@@ -24,11 +24,12 @@ type reloadRig struct {
 	head   string
 }
 
-// newReloadRig starts an agent with these inputs. %s stands for its folder.
-func newReloadRig(t *testing.T, inputs string) *reloadRig {
+// newReloadRig starts an agent with these inputs. %s stands for its folder; more
+// is what else stands in the section kafka.
+func newReloadRig(t *testing.T, inputs string, more ...string) *reloadRig {
 	r := &reloadRig{rig: newRig(t, kfake.SeedTopics(1, topic, "other")), hangup: make(chan os.Signal)}
-	r.head = fmt.Sprintf("application: Pool Cars\nkafka: {brokers: [%q], topic: %s}\nstate_dir: %q\nadmin: {listen: \"127.0.0.1:0\"}\ncheckpoint_interval: 20ms\nrescan_interval: 50ms\nshutdown_timeout: 5s\n",
-		r.kafka.ListenAddrs()[0], topic, r.path("state"))
+	r.head = fmt.Sprintf("application: Pool Cars\nkafka: {%s brokers: [%q], topic: %s}\nstate_dir: %q\nadmin: {listen: \"127.0.0.1:0\"}\ncheckpoint_interval: 20ms\nrescan_interval: 50ms\nshutdown_timeout: 5s\n",
+		strings.Join(more, ""), r.kafka.ListenAddrs()[0], topic, r.path("state"))
 	r.write(inputs)
 	c, err := config.Load(r.path("shiplog.yaml"), nil)
 	r.must(err)
@@ -152,6 +153,54 @@ func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
 	r.append("a.log", "two\n")
 	r.append("b.log", "not asked for\n")
 	r.wantMessages("one", "two")
+}
+
+// TestReloadOfWhatTakesARestart: what a running agent cannot change is named, with
+// nothing secret, and what does not go without it is refused as a whole.
+func TestReloadOfWhatTakesARestart(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, oneInput)
+	r.append("a.log", "one\n")
+	r.wantMessages("one")
+	listens := r.status().Admin
+	head := r.head
+	r.head = strings.NewReplacer(" brokers: [", " sasl: {mechanism: PLAIN, username: u, password: hunter2}, dead_letter: {topic: letters}, brokers: [\"127.0.0.1:1\", ", "127.0.0.1:0", "127.0.0.1:2").Replace(head)
+	out := r.reload(strings.Replace(oneInput, "raw", "raw, max_line_bytes: 40MiB", 1) + "memory_limit: 128MiB\nlog: {level: warn}\n")
+	want := []string{"kafka.brokers", "kafka.sasl", "kafka.dead_letter.topic", "memory_limit", "admin.listen", "max_line_bytes of input a"}
+	if !slices.Equal(out.Restart, want) || !slices.Equal(out.Applied, []string{"log.level"}) || !slices.Equal(out.Changed, []string{"a"}) {
+		t.Errorf("%+v", out)
+	}
+	if text := out.String(); !strings.Contains(text, "only a restart applies: "+strings.Join(want, ", ")) {
+		t.Error(text)
+	}
+	s := r.status()
+	if s.LastReload == nil || !slices.Equal(s.LastReload.Restart, want) || s.Admin != listens || s.Kafka.MemoryLimit != 64<<20 {
+		t.Errorf("%+v, %s, %d", s.LastReload, s.Admin, s.Kafka.MemoryLimit)
+	}
+	if strings.Contains(r.said()+out.String(), "hunter2") {
+		t.Error("the password is said")
+	}
+	r.append("a.log", "two\n")
+	r.wantMessages("one", "two")
+}
+
+// TestReloadIsNotHalf: the lines would go to the topic of dead letters, which
+// stays what it was.
+func TestReloadIsNotHalf(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, oneInput, "dead_letter: {topic: other},")
+	r.head = strings.NewReplacer("dead_letter: {topic: other}", "dead_letter: {topic: letters}", "topic: "+topic, "topic: other").Replace(r.head)
+	r.write(oneInput + "  - {name: b, paths: [\"%s/b.log\"], format: raw}\nlog: {level: warn}\n")
+	_, err := Reload(t.Context(), r.path("state"))
+	if err == nil || !strings.Contains(err.Error(), "kafka.topic") || !strings.Contains(err.Error(), "kafka.dead_letter.topic") {
+		t.Error(err)
+	}
+	if r.level.Level() != slog.LevelInfo || len(r.status().Inputs) != 1 {
+		t.Error("a part of it is applied")
+	}
+	r.append("a.log", "one\n")
+	r.append("b.log", "not asked for\n")
+	r.wantMessages("one")
 }
 
 // TestAnOpenEntryIsNotLostByAReload changes the input of a file of which an entry

@@ -14,7 +14,7 @@ func (a *Agent) source(addr net.Addr) admin.Source {
 	if err := admin.NewAccess(addr.Network(), addr.String(), token, guard).Write(a.config().StateDir); err != nil {
 		a.log.Warn("shiplog state and shiplog why cannot call this agent [admin-note]", "error", err)
 	}
-	return admin.Source{Health: a.Problems, Ready: a.NotReady, Follow: a.follow, Page: a.page, Profiles: a.config().Admin.Profiles, Status: a.statusJSON, History: func() any { return a.History() }, Metrics: a.metrics.handler(), Guard: guard, Changes: admin.Changes{
+	return admin.Source{Health: a.Problems, Ready: a.NotReady, Stuck: a.Stuck, Follow: a.follow, Page: a.page, Profiles: a.config().Admin.Profiles, Status: a.statusJSON, History: func() any { return a.History() }, Metrics: a.metrics.handler(), Guard: guard, Changes: admin.Changes{
 		Token:  token,
 		Why:    func(_ context.Context, file string) (any, error) { return a.Why(file) },
 		Rewind: func(ctx context.Context, q admin.RewindRequest) (any, error) { return a.rewind(ctx, q) },

@@ -39,6 +39,7 @@ type Status struct {
 	Problems []string `json:"problems"` // why it is not healthy, with the remedy
 	Ready    bool     `json:"ready"`
 	NotReady []string `json:"not_ready"` // why it is not ready
+	Stuck    []string `json:"stuck"`     // why only a restart can help
 
 	Totals Totals `json:"totals"` // of all inputs
 	Rates  Rates  `json:"rates"`
@@ -70,6 +71,9 @@ type Status struct {
 type ReloadState struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"` // why nothing was changed
+	// Restart are the keys that have changed in the file since the start, and
+	// take a restart.
+	Restart []string `json:"restart_needed,omitempty"`
 }
 
 // InputState is what one input is, and what its files add up to.
@@ -268,7 +272,7 @@ func (a *Agent) Status(q StatusQuery) Status {
 	st := Status{
 		Version: StatusVersion, At: s.at.UTC(), AgentVersion: a.o.Version, Phase: phase(a.phase.Load()).String(),
 		Started: a.started.UTC(), Uptime: seconds(s.at.Sub(a.started)), Host: string(a.pipeline.host), PID: os.Getpid(), Config: a.o.ConfigPath, StateDir: a.config().StateDir,
-		Healthy: len(problems) == 0, Problems: append([]string{}, problems...), Ready: len(notReady) == 0, NotReady: notReady,
+		Healthy: len(problems) == 0, Problems: append([]string{}, problems...), Ready: len(notReady) == 0, NotReady: notReady, Stuck: append([]string{}, a.stuck(s.at)...),
 		Totals: a.counts.total(), Sums: s.all.sums(), Inputs: a.inputStates(&s),
 		Files: make([]FileState, 0, len(rows)), FilesMatching: matching,
 		Kafka: a.kafkaState(&h, s.at), LastReload: a.lastReload.Load(), Checkpoint: a.saver.state(), Pins: a.pins.status(),

@@ -20,13 +20,15 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Source is what the server shows. Both are called for each request, by several
+// Source is what the server shows. All are called for each request, by several
 // goroutines.
 type Source struct {
 	// Health returns why the agent is not well; none if it is.
 	Health func() []string
 	// Ready returns why the agent does not do its work; none if it does.
 	Ready func() []string
+	// Stuck returns why only a restart can help; none if it is alive.
+	Stuck func() []string
 	// Status returns what /status shows, as JSON. Its error is one of the query.
 	Status func(query url.Values) (any, error)
 	// History returns what /history shows, as JSON.
@@ -136,6 +138,7 @@ func handler(s Source, closing <-chan struct{}, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", verdict(s.Health))
 	mux.HandleFunc("GET /readyz", verdict(s.Ready))
+	mux.HandleFunc("GET /livez", verdict(s.Stuck))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		out, err := s.Status(r.URL.Query())
 		if err != nil {

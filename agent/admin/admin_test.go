@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func source(problems ...string) Source {
-	return Source{Health: func() []string { return problems }, Ready: func() []string { return problems }, Status: func(q url.Values) (any, error) {
+	return Source{Health: func() []string { return problems }, Ready: func() []string { return problems }, Stuck: func() []string { return problems }, Status: func(q url.Values) (any, error) {
 		if q.Has("bad") {
 			return nil, errors.New("bad query")
 		}
@@ -44,6 +44,8 @@ func TestPages(t *testing.T) {
 		{"history", "GET", "/history", "localhost", source(), 200, "7"},
 		{"ready", "GET", "/readyz", "localhost", source(), 200, "ok\n"},
 		{"not ready", "GET", "/readyz", "localhost", source("nothing acknowledged"), 503, "nothing acknowledged\n"},
+		{"alive", "GET", "/livez", "localhost", source(), 200, "ok\n"},
+		{"stuck", "GET", "/livez", "localhost", source("no file was looked after"), 503, "no file was looked after\n"},
 		{"no profiles unless they are asked for", "GET", "/debug/pprof/", "localhost", source(), 404, ""},
 		{"no events without a source", "GET", "/events", "localhost", source(), 404, ""},
 		{"another host", "GET", "/status", "evil.example.org", source(), 403, "localhost"},

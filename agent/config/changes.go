@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"reflect"
 	"regexp"
@@ -11,7 +12,8 @@ import (
 )
 
 // Changes returns the keys whose values differ between two configurations, as
-// they are written, in the order of Config: kafka.brokers, log.level. Of inputs
+// they are written, in the order of Config: kafka.brokers, kafka.sasl.username,
+// log.level; of a section that only one of them has, the section. Of inputs
 // and transforms it says nothing: see Input.Same and SameTransforms.
 func Changes(a, b *Config) []string {
 	var out []string
@@ -30,6 +32,38 @@ func (c *Config) Keep(from *Config, keys []string) {
 			to.Set(from)
 		}
 	})
+}
+
+// Fit makes whole what Keep has left: a configuration of which some keys are
+// those of before. It bounds the lines of inputs by the memory_limit that applies,
+// and returns which of their keys a restart would apply in full. Its error says
+// that what can be applied now must not be, without what cannot.
+func (c *Config) Fit() (restart []string, err error) {
+	most := c.MemoryLimit / 2
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		for _, bound := range []struct {
+			key   string
+			bytes *int64
+		}{{"max_line_bytes", &in.MaxLineBytes}, {"multiline.max_bytes", &in.Multiline.MaxBytes}} {
+			if *bound.bytes > most {
+				*bound.bytes = most
+				restart = append(restart, bound.key+" of input "+in.Name)
+			}
+		}
+		if err := c.mayGetLines("topic of input "+in.Name, in.Topic); err != nil {
+			return nil, err
+		}
+	}
+	return restart, c.mayGetLines("kafka.topic", c.Kafka.Topic)
+}
+
+// mayGetLines refuses a topic that dead letters go to.
+func (c *Config) mayGetLines(key, topic string) error {
+	if topic == "" || topic != c.Kafka.DeadLetter.Topic {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is where dead letters go until a restart applies kafka.dead_letter.topic: restart, or name another topic", key, topic)
 }
 
 // Same reports whether two inputs say the same, wherever they stand.
@@ -52,12 +86,20 @@ func walk(a, b reflect.Value, path string, each func(key string, a, b reflect.Va
 		if f.Type == reflect.TypeFor[Place]() {
 			continue
 		}
-		key := join(path, keyOf(f.Name))
-		if f.Type.Kind() == reflect.Struct {
-			walk(a.Field(i), b.Field(i), key, each)
+		name := f.Tag.Get("key") // where the field's name is another
+		if name == "" {
+			name = keyOf(f.Name)
+		}
+		key := join(path, name)
+		x, y := a.Field(i), b.Field(i)
+		if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && f.Type != reflect.TypeFor[*time.Location]() && !x.IsNil() && !y.IsNil() {
+			x, y = x.Elem(), y.Elem()
+		}
+		if x.Kind() == reflect.Struct {
+			walk(x, y, key, each)
 			continue
 		}
-		each(key, a.Field(i), b.Field(i))
+		each(key, x, y)
 	}
 }
 

@@ -31,7 +31,7 @@ type SASL struct {
 	Username     string // not of OAUTHBEARER and AWS_MSK_IAM
 	Password     Secret // this or PasswordFile, or of GSSAPI Kerberos.KeytabFile
 	PasswordFile string
-	OAuth        OAuth    // of OAUTHBEARER
+	OAuth        OAuth    `key:"oauth"` // of OAUTHBEARER
 	Kerberos     Kerberos // of GSSAPI
 }
 
@@ -52,7 +52,7 @@ type Kerberos struct {
 	KeytabFile string
 	Service    string // first part of the brokers' principals; "": kafka
 	Realm      string // "": that of the user name, else that of ConfigFile
-	ConfigFile string // krb5.conf; "": the system's
+	ConfigFile string `key:"krb5_conf"` // krb5.conf; "": the system's
 	FAST       bool
 }
 

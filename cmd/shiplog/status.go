@@ -18,12 +18,16 @@ import (
 // errUnwell ends the command with status 1; what there is to say has been said.
 var errUnwell = errors.New("the agent is not well [agent-unwell]") //nolint:gochecknoglobals // a constant that Go cannot express
 
+// probeTimeout is how long an agent may take to answer a probe.
+const probeTimeout = 5 * time.Second
+
 // statusFlags say which agent is asked, and for what.
 type statusFlags struct {
 	config, admin string
 	tokenFile     string
 	secure        admin.Access // only its files
 	json, watch   bool
+	ready, alive  bool
 	query         agent.StatusQuery
 }
 
@@ -36,12 +40,21 @@ func newStatus() *cobra.Command {
 fast, the brokers, what waits, and the last errors. --watch keeps it on the screen;
 ? there shows the keys.
 
-The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.`,
+The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.
+
+--ready and --alive print one line, and are probes for where no HTTP request can
+be made, such as a container of a pod. The exit status is 0 if Kafka acknowledges
+or nothing waits, as /readyz has it; and if the agent answers and its reading does
+not hang, as /livez has it: else only a restart can help. A probe is given up
+after 5 s.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			access, err := f.access()
 			if err != nil {
 				return err
+			}
+			if f.ready || f.alive {
+				return probe(c.Context(), c.OutOrStdout(), access, f.alive)
 			}
 			if f.watch {
 				return watchStatus(c, access, f.query)
@@ -67,6 +80,8 @@ The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.
 	c.Flags().StringVar(&f.secure.KeyFile, "tls-key", "", "with --admin: `FILE` with its key (PEM)")
 	c.Flags().BoolVar(&f.json, "json", false, "a JSON object, as /status")
 	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "stay, and show it live")
+	c.Flags().BoolVar(&f.ready, "ready", false, "say only whether it does its work")
+	c.Flags().BoolVar(&f.alive, "alive", false, "say only whether it lives")
 	c.Flags().IntVar(&f.query.Limit, "limit", 20, "show `N` files at most")
 	c.Flags().StringVar(&f.query.Sort, "sort", "lag", "order of the files: lag, rate, path, size, id")
 	c.Flags().StringVar(&f.query.Input, "input", "", "files of the input `NAME` only")
@@ -74,10 +89,38 @@ The exit status is 0 if the agent is healthy, 1 if it is not or does not answer.
 	return c
 }
 
+// probe asks the agent whether it does its work, or only whether it is alive.
+func probe(ctx context.Context, w io.Writer, access admin.Access, alive bool) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	s, err := askStatus(ctx, access, agent.StatusQuery{Limit: 1})
+	if err != nil {
+		return err
+	}
+	yes, why := "ready", s.NotReady
+	if alive {
+		yes, why = "alive", s.Stuck
+	}
+	if len(why) > 0 {
+		return fmt.Errorf("not %s: %s", yes, strings.Join(why, "; "))
+	}
+	fmt.Fprintln(w, yes)
+	return nil
+}
+
 // access returns how to reach the agent.
 func (f *statusFlags) access() (admin.Access, error) {
 	if _, err := agent.ParseStatusQuery(f.query.Values()); err != nil {
 		return admin.Access{}, usageError{err}
+	}
+	only := 0
+	for _, set := range []bool{f.ready, f.alive, f.json, f.watch} {
+		if set {
+			only++
+		}
+	}
+	if only > 1 {
+		return admin.Access{}, usageError{errors.New("give one of --ready, --alive, --json and --watch")}
 	}
 	if (f.config == "") == (f.admin == "") {
 		return admin.Access{}, usageError{errors.New("give --config FILE or --admin ADDR")}

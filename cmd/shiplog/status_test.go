@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +40,42 @@ func TestPrintStatus(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("an escape sequence reaches the terminal")
+	}
+}
+
+// TestProbes: --ready and --alive, as the probes of a container ask.
+func TestProbes(t *testing.T) {
+	var status agent.Status
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(status); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status agent.Status
+		code   int
+		want   string
+	}{
+		{"ready, and ill", []string{"--ready"}, agent.Status{Version: 1, Problems: []string{"one log cannot be read"}}, exitDone, "ready\n"},
+		{"not ready", []string{"--ready"}, agent.Status{Version: 1, NotReady: []string{"5 bytes wait"}}, exitFailed, "not ready: 5 bytes wait"},
+		{"alive, whatever Kafka does", []string{"--alive"}, agent.Status{Version: 1, NotReady: []string{"5 bytes wait"}}, exitDone, "alive\n"},
+		{"stuck", []string{"--alive"}, agent.Status{Version: 1, Stuck: []string{"no file was looked after"}}, exitFailed, "not alive: no file"},
+		{"both", []string{"--alive", "--ready"}, agent.Status{Version: 1}, exitUsage, "give one of"},
+	} {
+		status = c.status
+		var out bytes.Buffer
+		code := run(t.Context(), append([]string{"status", "--admin", server.URL}, c.args...), nil, &out, &out)
+		if code != c.code || !strings.Contains(out.String(), c.want) || c.code == exitDone && out.String() != c.want {
+			t.Errorf("%s: %d %q", c.name, code, out.String())
+		}
+	}
+	server.Close()
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"status", "--alive", "--admin", server.URL}, nil, &out, &out); code != exitFailed {
+		t.Errorf("nobody answers: %d %q", code, out.String())
 	}
 }
 

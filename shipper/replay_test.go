@@ -136,6 +136,7 @@ func namesIn(t *testing.T, dir string) []string {
 // A crash, or a full disk, at each step of a replay: what was not sent is there
 // once, what was sent is there once or not at all, and nothing else is.
 func TestReplayCrashesAtEachStep(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []error{errCrash, errFull} {
 		for _, meanwhile := range []bool{false, true} {
 			for _, aside := range []bool{false, true} {

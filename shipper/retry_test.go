@@ -167,6 +167,7 @@ func (c cutConn) Write(p []byte) (int, error) {
 // The broker has appended, its answer is lost: idempotence must prevent that
 // the same batch is there twice.
 func TestLostAcknowledgementsRepeatNothing(t *testing.T) {
+	t.Parallel()
 	cut := new(atomic.Int64)
 	c := cluster(t, kfake.SeedTopics(1, "logs"), kfake.ListenFn(func(network, addr string) (net.Listener, error) {
 		l, err := net.Listen(network, addr)

@@ -331,39 +331,45 @@ func TestStrangeFiles(t *testing.T) {
 // TestEveryFault fails each operation of a run once: the store says so, works
 // again by itself, and a crash right after loses nothing that was saved.
 func TestEveryFault(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []error{syscall.ENOSPC, syscall.EIO} {
 		for _, half := range []bool{false, true} {
-			for n := 1; ; n++ {
-				dir := t.TempDir()
-				ffs := &faultFS{failAt: n, fault: fault, half: half}
-				s, err := Open(dir, Options{FS: ffs, CompactAt: 1500})
-				if err != nil {
-					t.Fatalf("fault %d: Open: %v", n, err)
+			t.Run(fmt.Sprintf("%v, half written %v", fault, half), func(t *testing.T) {
+				t.Parallel() // they wait for the disk
+				for n := 1; failOnce(t, n, fault, half); n++ {
 				}
-				last, failed := int64(-1), 0
-				script(s, func(i int64, err error) {
-					if err == nil {
-						last = i
-						return
-					}
-					failed++
-					if !errors.Is(err, fault) {
-						t.Errorf("fault %d: error %v is not %v", n, err, fault)
-					}
-					copyAndCheck(t, fmt.Sprintf("fault %d at save %d", n, i), dir, last, i)
-				})
-				if failed > 1 {
-					t.Errorf("fault %d: %d saves failed", n, failed)
-				}
-				must(t, s.Save(nil, nil)) // what the last save may have left
-				must(t, s.lock.Close())
-				copyAndCheck(t, fmt.Sprintf("end of fault %d", n), dir, 59, 59)
-				if ffs.calls < n {
-					break
-				}
-			}
+			})
 		}
 	}
+}
+
+// failOnce fails the nth operation of a run. It is false if there were fewer.
+func failOnce(t *testing.T, n int, fault error, half bool) bool {
+	dir := t.TempDir()
+	ffs := &faultFS{failAt: n, fault: fault, half: half}
+	s, err := Open(dir, Options{FS: ffs, CompactAt: 1500})
+	if err != nil {
+		t.Fatalf("fault %d: Open: %v", n, err)
+	}
+	last, failed := int64(-1), 0
+	script(s, func(i int64, err error) {
+		if err == nil {
+			last = i
+			return
+		}
+		failed++
+		if !errors.Is(err, fault) {
+			t.Errorf("fault %d: error %v is not %v", n, err, fault)
+		}
+		copyAndCheck(t, fmt.Sprintf("fault %d at save %d", n, i), dir, last, i)
+	})
+	if failed > 1 {
+		t.Errorf("fault %d: %d saves failed", n, failed)
+	}
+	must(t, s.Save(nil, nil)) // what the last save may have left
+	must(t, s.lock.Close())
+	copyAndCheck(t, fmt.Sprintf("end of fault %d", n), dir, 59, 59)
+	return ffs.calls >= n
 }
 
 func copyAndCheck(t *testing.T, when, dir string, last, tried int64) {

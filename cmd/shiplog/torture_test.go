@@ -20,6 +20,7 @@ import (
 //	TORTURE_SECONDS    how long the applications write, in each scenario
 //	TORTURE_SEED       repeats the decisions of a run, though not its timing
 //	TORTURE_RACE=1     builds the binary with the race detector
+//	TORTURE_ORDER=1    judges order in gzip too
 //	SHIPLOG_REAL_KAFKA=1  ships to a real Kafka, counted by a librdkafka consumer
 func TestTorture(t *testing.T) {
 	t.Parallel()
@@ -36,11 +37,11 @@ func TestTorture(t *testing.T) {
 		{name: "rotate-only", partitions: 1, deletes: true, exact: true, ordered: true},
 		{name: "sigterm", partitions: 1, stops: []stop{(*testAgent).terminate}, exact: true, ordered: true},
 		{name: "reload", partitions: 1, reloads: true, exact: true, ordered: true},
-		// The others are not ordered. Where files are renamed and compressed at the very
-		// moment at which an agent looks for those that it missed, one can still be found
-		// after its successor, in perhaps one run of five; and a file that was moved
-		// before it was seen has a name of its own.
-		{name: "gzip", partitions: 1, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true},
+		// In gzip files are renamed and compressed at the very moment at which an agent
+		// looks for those that it missed. Order has held in each of the last runs, which
+		// are some dozens: too few to have every change fail by one that it does not.
+		{name: "gzip", partitions: 1, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true, ordered: os.Getenv("TORTURE_ORDER") != ""},
+		// A file that was moved before it was seen has a name of its own.
 		{name: "moves", partitions: 1, gzips: true, moves: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "copytruncate", partitions: 1, copies: true, gzips: true, stops: []stop{(*testAgent).terminate}, exact: true},
 		{name: "sigkill", partitions: 3, stops: []stop{(*testAgent).kill, (*testAgent).kill, (*testAgent).terminate}, exact: true},

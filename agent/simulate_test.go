@@ -36,7 +36,7 @@ import (
 // disk must not be ahead of what Kafka has; at the end each line has arrived
 // once, after kills too, and in order.
 //
-//	SIMULATE_SEEDS=1000     how many seeds (30), from SIMULATE_FIRST on (1)
+//	SIMULATE_SEEDS=1000     how many seeds (20), from SIMULATE_FIRST on (1)
 //
 // A seed repeats the decisions of a schedule, not its timing: that is the real
 // clock's, so that a rare failure may take several runs to come again.
@@ -45,7 +45,7 @@ func TestSimulate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	first, seeds := simulateNumber(t, "SIMULATE_FIRST", 1), simulateNumber(t, "SIMULATE_SEEDS", 30)
+	first, seeds := simulateNumber(t, "SIMULATE_FIRST", 1), simulateNumber(t, "SIMULATE_SEEDS", 20)
 	turns := make(chan struct{}, simulateParallel)
 	var wg sync.WaitGroup
 	for seed := first; seed < first+seeds; seed++ {

@@ -59,7 +59,7 @@ func TestTorture(t *testing.T) {
 
 const (
 	tortureWriters = 4
-	defaultSeconds = 4
+	defaultSeconds = 3
 	minUp, maxUp   = 300 * time.Millisecond, 1800 * time.Millisecond
 	maxDown        = 800 * time.Millisecond
 	drainPatience  = 60 * time.Second // without anything new arriving

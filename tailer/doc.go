@@ -239,6 +239,9 @@
 //     file had been made. Two files were held to have the name at once, the older
 //     one was put behind the younger, and waited for ever. See Tailer.askBirth and
 //     Tailer.live.
+//   - A file that had been glimpsed was compared with one that had its inode and
+//     was shorter than what was known: that was taken for a fault of the disk,
+//     and the file held on to the other's name. See source.tooShort.
 //   - A file whose path led to another had its turn again at once, and again, as
 //     long as it was looked for: that took a whole core. See Tailer.strayed.
 package tailer

@@ -278,3 +278,28 @@ func TestOneFileHasTheName(t *testing.T) {
 		t.Errorf("waits for %s", p.src.path)
 	}
 }
+
+// What has the inode of a file that was glimpsed, and is shorter than what is
+// known of it, is another file.
+func TestShorterThanItsGlimpse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	if err := os.WriteFile(path, []byte("new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keyAt(path, fi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &source{path: path, key: key, head: markOf([]byte("one\ntwo\nthree\n"))}
+	o := (&reader{}).glimpse(s)
+	if o.verdict != replaced || o.err != nil {
+		t.Errorf("verdict %v, error %v; want that it is another", o.verdict, o.err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -287,7 +287,7 @@ func (r *reader) fillUpTo(s *source, b *Block, most int, o *outcome) (data []byt
 		case err != nil && !errors.Is(err, io.EOF):
 			o.err = err
 		case n < before:
-			o.verdict, o.err = s.tooShort()
+			o.verdict, o.err = s.tooShort(s.off)
 		default:
 			o.verdict = replaced
 		}

@@ -150,7 +150,7 @@ func (s *source) prove(now time.Time) (verdict, error) {
 		case err != nil:
 			return same, err
 		case m.Len == 0:
-			return s.tooShort()
+			return s.tooShort(int64(s.head.Len)) // after a glimpse that is beyond off
 		case m != s.head:
 			return replaced, nil
 		}
@@ -171,7 +171,7 @@ func (s *source) proveTail() (verdict, error) {
 	b := make([]byte, n)
 	if k, err := s.f.ReadAt(b, s.off-int64(n)); k < n {
 		if err == io.EOF {
-			return s.tooShort()
+			return s.tooShort(s.off)
 		}
 		return same, err
 	}
@@ -194,14 +194,14 @@ func (s *source) proveTail() (verdict, error) {
 // errShortRead says that a file ended before its size said so.
 var errShortRead = errors.New("the disk gave fewer bytes than the file has")
 
-// tooShort says why a file ended before the source's offset: it was truncated,
-// or the disk gave less than there is.
-func (s *source) tooShort() (verdict, error) {
+// tooShort says why a file ended before an offset: it was truncated, its inode was
+// used again, or the disk gave less than there is.
+func (s *source) tooShort(offset int64) (verdict, error) {
 	l, err := s.f.look()
 	switch {
 	case err != nil:
 		return same, err
-	case l.broken == nil && l.size >= s.off && !l.packed:
+	case l.broken == nil && l.size >= offset && !l.packed:
 		return same, errShortRead
 	}
 	return replaced, nil

@@ -27,11 +27,9 @@
 //
 // # What moves the checkpoint
 //
-// A user can set a file back, or have it forgotten; what is in flight then
-// counts no more. Apart from that:
-//
 // Only [ledger.settled], for ranges whose records Kafka has acknowledged, that
-// are in the dead letter file, or that hold nothing to ship.
+// are in the dead letter file, or that hold nothing to ship; and a user, who can
+// set a file back, or have it forgotten: what is in flight then counts no more.
 //
 // # After a crash
 //
@@ -64,7 +62,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shiplog/agent/admin"
 	"shiplog/agent/checkpoint"
 	"shiplog/agent/config"
 	"shiplog/shipper"
@@ -227,8 +224,8 @@ func (a *Agent) build() error {
 		return err
 	}
 	pipe.producer = a.producer
-	to, err := tailerOptions(a.config(), a.log)
 	pipe.ends = a.endsOf
+	to, err := tailerOptions(a.config(), a.log)
 	if err != nil {
 		return errors.Join(err, a.producer.Close(context.Background()))
 	}
@@ -315,146 +312,4 @@ func (a *Agent) run(ctx context.Context) error {
 	}
 	a.log.Info("stopped", "lines", a.counts.total().Lines, "acknowledged", a.counts.total().Acknowledged, "all_acknowledged", drained)
 	return err
-}
-
-// save writes to disk what has changed, each checkpoint_interval, until ctx
-// ends. An error leaves shipping alone: it is told, and tried again.
-func (a *Agent) save(ctx context.Context) {
-	a.tellNeeds()
-	every := a.config().CheckpointInterval
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-a.kick:
-		}
-		a.saveOnce()
-		if now := a.config().CheckpointInterval; now != every { // by a reload
-			every = now
-			tick.Reset(every)
-		}
-	}
-}
-
-const (
-	// ownMemory is what a run has use for beside memory_limit: clients, the blocks
-	// and records on their way, what is compressed.
-	ownMemory = 36 << 20
-	// fileMemory is what a known file takes, generously, and startMemory what it
-	// takes besides while all of them are looked for: a collector that has to make
-	// do without that takes half of the processor time of a start.
-	fileMemory  = 3 << 10
-	startMemory = 3 << 9
-	startFor    = time.Minute
-)
-
-// tellNeeds tells Options.Needs, unless next to nothing has changed. It belongs to
-// the saver.
-func (a *Agent) tellNeeds() {
-	if a.o.Needs == nil {
-		return
-	}
-	perFile := int64(fileMemory)
-	if time.Since(a.started) < startFor {
-		perFile += startMemory
-	}
-	needs := a.config().MemoryLimit + ownMemory + perFile*int64(a.ledger.size())
-	if d := needs - a.needs; d > ownMemory/8 || -d > ownMemory/8 {
-		a.needs = needs
-		a.o.Needs(needs)
-	}
-}
-
-// saveSoon asks the saver not to wait for its time.
-func (a *Agent) saveSoon() {
-	select {
-	case a.kick <- struct{}{}:
-	default:
-	}
-}
-
-// saveChanges writes what has changed, with the horizons that belong to it. It
-// may be called concurrently.
-func (a *Agent) saveChanges() error {
-	a.saving.Lock()
-	defer a.saving.Unlock()
-	if err := a.skips.Flush(); err != nil {
-		return err
-	}
-	committed := a.committed() // before: what is taken knows of at least that
-	changed, removed := a.ledger.take()
-	a.store.SetCommitted(committed)
-	if hs := a.ledger.moved; hs != nil {
-		a.store.SetHorizons(hs)
-	}
-	// What was left out is on disk before the checkpoint passes over it: the
-	// second Flush is for what was noted while the first one waited for the disk.
-	err := errors.Join(a.skips.Flush(), a.store.Save(changed, removed))
-	a.ledger.finished(changed)
-	return err
-}
-
-// saveOnce is saveChanges, with what the status shows of it.
-func (a *Agent) saveOnce() {
-	a.saver.begin(time.Now())
-	a.tellNeeds()
-	err := a.saveChanges()
-	if err == nil {
-		a.saves.Add(1)
-	}
-	text := ""
-	if err != nil {
-		text = fmt.Sprintf("the checkpoint in %s cannot be written: %v; shipping goes on, but a restart would send again what is not saved [state-unwritable]", a.config().StateDir, err)
-	}
-	switch was := a.saver.end(time.Now(), text); {
-	case text != "" && was == "":
-		a.log.Error(text)
-	case text == "" && was != "":
-		a.log.Info("the checkpoint can be written again", "state_dir", a.config().StateDir)
-	}
-}
-
-// adminRetry is the time between two attempts at the admin address.
-const adminRetry = 10 * time.Second
-
-// serve runs the admin server until ctx ends. A taken address keeps nobody from
-// shipping: it is told, and tried again.
-func (a *Agent) serve(ctx context.Context) {
-	if a.config().Admin.Listen == "" {
-		return
-	}
-	said := false
-	for ctx.Err() == nil {
-		l, err := admin.Listen(a.config().Admin.Listen)
-		if err == nil {
-			if err := CheckAdmin(a.config()); err != nil { // it may be mended while the agent runs
-				a.log.Error("who calls the admin address cannot be checked; until that is mended only who can read state_dir can call, if anybody [admin-files]", "error", err)
-			}
-			said = false
-			addr := l.Addr().String()
-			if a.config().Admin.TLS.CertFile != "" {
-				addr = "https://" + addr
-			}
-			a.adminAddr.Store(&addr)
-			a.log.Info("health and status", "admin", addr)
-			if a.o.Listening != nil {
-				a.o.Listening(l.Addr())
-			}
-			err = admin.Serve(ctx, l, a.source(l.Addr()), a.log)
-			if rerr := admin.RemoveAccess(a.config().StateDir); rerr != nil {
-				a.log.Debug("admin access", "error", rerr)
-			}
-		}
-		if err != nil && !said {
-			said = true
-			a.log.Error("no health and status over HTTP; shipping goes on, and it is tried again [admin-address]", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(adminRetry):
-		}
-	}
 }

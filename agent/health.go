@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"shiplog/shipper"
@@ -22,44 +21,6 @@ const (
 
 // String returns the word that the status shows.
 func (p phase) String() string { return [...]string{"starting", "running", "stopping"}[p] }
-
-// saverState is how the saving of the checkpoint goes.
-type saverState struct {
-	mu       sync.Mutex
-	began    time.Time // of a save that is under way; zero if none is
-	ended    time.Time // of the last one that went well
-	took     time.Duration
-	saves    int64
-	failures int64
-	fault    string // why the last one failed; "" if it did not
-}
-
-func (s *saverState) begin(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.began = now
-}
-
-// end notes how a save ended, "" for well, and returns how the one before did.
-func (s *saverState) end(now time.Time, fault string) (was string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.took, s.began = now.Sub(s.began), time.Time{}
-	was, s.fault = s.fault, fault
-	if fault != "" {
-		s.failures++
-	} else {
-		s.saves, s.ended = s.saves+1, now
-	}
-	return was
-}
-
-// state returns what the status shows.
-func (s *saverState) state() CheckpointState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return CheckpointState{Saves: s.saves, Failures: s.failures, LastSave: s.ended, LastSeconds: s.took.Seconds(), Error: s.fault}
-}
 
 const (
 	// stuckAfter is how long a part that acts several times a second may do

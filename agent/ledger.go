@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -137,51 +136,6 @@ func carried(b *tailer.Block, end int64) *tailer.Carry {
 		return nil
 	}
 	return b.Entries[0].Carry
-}
-
-// awaitSaved waits until the file and the topics are in the checkpoint on disk, so
-// that each record in Kafka names a source that the checkpoint knows, and is in a
-// topic that is read back after a crash. It waits no longer
-// than until the first save with it is over, or for limit: where the disk is full
-// or hangs, shipping goes on, and a crash may have lines of that file repeated.
-// It fails only if ctx ends first.
-func (l *ledger) awaitSaved(ctx context.Context, id tailer.FileID, limit time.Duration, topics ...string) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		l.mu.Lock()
-		a, over := l.files[id], l.over
-		saved := a == nil || a.saved
-		for _, topic := range topics {
-			t := l.horizon.topics[topic]
-			saved = saved && (t == nil || t.saved)
-		}
-		l.mu.Unlock()
-		if saved {
-			return nil
-		}
-		select {
-		case <-over: // of a save that began, perhaps, before the file was found
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// finished notes that a save of these entries is over.
-func (l *ledger) finished(changed []checkpoint.Entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range changed {
-		if a := l.files[tailer.FileID(changed[i].ID)]; a != nil {
-			a.saved = true
-		}
-	}
-	l.horizon.finished()
-	close(l.over)
-	l.over = make(chan struct{})
 }
 
 // stale reports whether b was read before the file was set back, or forgotten:
@@ -369,119 +323,4 @@ func (l *ledger) keep(id tailer.FileID, end int64, sent []checkpoint.Sent) {
 	at := a.ends[end]
 	at.sent = sent
 	a.ends[end] = at
-}
-
-// tells reports whether what is on disk, or will be with the next save, says of the
-// file what s does.
-func (a *account) tells(s *tailer.State) bool {
-	e := &a.entry
-	return a.saved && e.Gone.IsZero() && !s.Seen.After(e.Seen) && e.Found.Equal(s.Found) && e.Stream == s.Stream && e.Path == s.Path && e.Origin == s.Origin &&
-		e.Dev == s.Dev && e.Ino == s.Ino && e.Rotated == s.Rotated && e.Sealed == checkpoint.Seal(s.Sealed)
-}
-
-// event notes what happened to a file.
-func (l *ledger) event(e tailer.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	id, s := e.File.ID, e.File
-	a := l.files[id]
-	if a != nil && e.Kind == tailer.Resumed && a.tells(&s) {
-		return // of tens of thousands of known files, most are as they were
-	}
-	if a == nil {
-		a = &account{prefix: checkpoint.NewPrefix(s.Offset), read: s.Offset}
-		a.entry.Offset, a.entry.Head, a.entry.Tail = s.Offset, checkpoint.Mark(s.Head), checkpoint.Mark(s.Tail)
-		l.files[id] = a
-	}
-	a.entry.ID, a.entry.Stream, a.entry.Path, a.entry.Origin = uint64(id), s.Stream, s.Path, s.Origin
-	a.entry.Dev, a.entry.Ino, a.entry.Rotated, a.entry.Found = s.Dev, s.Ino, s.Rotated, s.Found
-	a.entry.Sealed = checkpoint.Seal(s.Sealed)
-	if s.Seen.After(a.entry.Seen) {
-		a.entry.Seen = s.Seen
-	}
-	switch e.Kind {
-	case tailer.Found: // its beginning may have been set to the end of what was there
-		if s.Offset > a.prefix.End() && a.read <= s.Offset {
-			a.prefix, a.read = checkpoint.NewPrefix(s.Offset), s.Offset
-			a.entry.Offset, a.entry.Head, a.entry.Tail = s.Offset, checkpoint.Mark(s.Head), checkpoint.Mark(s.Tail)
-		}
-	case tailer.Glimpsed:
-		if a.prefix.End() == 0 {
-			a.entry.Head = checkpoint.Mark(s.Head)
-		}
-	case tailer.Vanished:
-		a.entry.Gone = l.now()
-	case tailer.Forgotten:
-		a.forgotten = true
-	case tailer.Rewound:
-		a.rewind(s.Offset, checkpoint.Mark(s.Tail), e.Epoch)
-		if l.committed != nil {
-			a.entry.Amended = l.committed() + 1 // one may be under way
-		}
-	case tailer.Dropped:
-		l.drop(id, a)
-		return
-	default:
-		a.entry.Gone = time.Time{}
-	}
-	l.dirty[id] = true
-	l.dropForgotten(id, a)
-}
-
-// dropForgotten removes a file that cannot come back, once all of it has been
-// acknowledged.
-func (l *ledger) dropForgotten(id tailer.FileID, a *account) {
-	if a.forgotten && a.prefix.End() >= a.read {
-		delete(l.files, id)
-		delete(l.dirty, id)
-		l.remove(id)
-	}
-}
-
-// remove notes that a file is remembered no more.
-func (l *ledger) remove(id tailer.FileID) {
-	l.removed = append(l.removed, uint64(id))
-	if l.committed != nil {
-		l.gone = append(l.gone, id)
-	}
-}
-
-// take returns what changed since the last call. The horizons that belong to it
-// are in moved.
-func (l *ledger) take() (changed []checkpoint.Entry, removed []uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id := range l.dirty {
-		a := l.files[id]
-		if a.sent = sentFrom(a.sent, a.prefix.End()); len(a.sent) == 0 {
-			a.sent = nil
-		}
-		e := a.entry
-		e.Ahead = a.sent
-		changed = append(changed, e)
-	}
-	removed = l.removed
-	clear(l.dirty)
-	l.removed = nil
-	l.moved = l.horizon.take(l.now())
-	return changed, removed
-}
-
-// giveUp prepares the last take of a run that was not all acknowledged: what was,
-// beyond the prefixes, goes with it.
-func (l *ledger) giveUp() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, a := range l.files {
-		before := len(a.sent)
-		for end, at := range a.ends {
-			if end > a.prefix.End() {
-				a.sent = append(a.sent[:len(a.sent):len(a.sent)], at.sent...)
-			}
-		}
-		if len(a.sent) > before {
-			a.sent = sortSent(a.sent)
-			l.dirty[id] = true
-		}
-	}
 }

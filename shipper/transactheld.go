@@ -12,7 +12,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // lettersKnown bounds how much of the end of the dead letter file is looked at,
@@ -355,15 +354,7 @@ func (p *Producer) unavailable(client *kgo.Client, topics []string) map[string]e
 	if len(topics) == 0 || client == nil {
 		return nil
 	}
-	req := kmsg.NewPtrMetadataRequest()
-	for _, topic := range topics {
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = kmsg.StringPtr(topic)
-		req.Topics = append(req.Topics, t)
-	}
-	ctx, cancel := context.WithTimeout(p.ctx, p.tune.ask)
-	defer cancel()
-	resp, err := req.RequestWith(ctx, client)
+	resp, err := p.metadata(client, topics)
 	if err != nil {
 		return nil
 	}

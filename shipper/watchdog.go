@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -74,9 +75,8 @@ func (p *Producer) stuck(now time.Time) (*session, []string) {
 	return s, topics
 }
 
-// wouldTake reports whether one of the topics is there, and all who lead it can be
-// reached, as a broker says that answers now.
-func (p *Producer) wouldTake(s *session, topics []string) bool {
+// metadata asks what a broker knows of the topics now.
+func (p *Producer) metadata(client *kgo.Client, topics []string) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {
 		t := kmsg.NewMetadataRequestTopic()
@@ -85,7 +85,13 @@ func (p *Producer) wouldTake(s *session, topics []string) bool {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.tune.ask)
 	defer cancel()
-	resp, err := req.RequestWith(ctx, s.client)
+	return req.RequestWith(ctx, client)
+}
+
+// wouldTake reports whether one of the topics is there, and all who lead it can be
+// reached, as a broker says that answers now.
+func (p *Producer) wouldTake(s *session, topics []string) bool {
+	resp, err := p.metadata(s.client, topics)
 	if err != nil {
 		return false
 	}

@@ -18,6 +18,23 @@ func idle(t *testing.T, dir string) *Tailer {
 	return tl
 }
 
+// writeFile makes a file and returns its key.
+func writeFile(t *testing.T, path string, data []byte) fileKey {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keyAt(path, fi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // A file was found that has the inode of one in the books. It may be that under
 // another name, or another that has its inode by now.
 func TestHolds(t *testing.T) {
@@ -234,11 +251,9 @@ func TestMissingInodeIsDatedFirst(t *testing.T) {
 	dir := t.TempDir()
 	tl := idle(t, dir)
 	path := filepath.Join(dir, "a.log")
-	if err := os.WriteFile(path, []byte("new\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	key := writeFile(t, path, []byte("new\n"))
 	f := &finder{matcher: tl.matcher, watch: func(string) bool { return false }, unwatch: func(string) {}, known: map[string]bool{}}
-	key := f.all(nil).candidates[0].key
+	f.all(nil) // the first scan asks of each file
 	if _, told := birth(path); !told {
 		t.Skip("the file system does not tell when files were made")
 	}
@@ -283,18 +298,7 @@ func TestOneFileHasTheName(t *testing.T) {
 // known of it, is another file.
 func TestShorterThanItsGlimpse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	if err := os.WriteFile(path, []byte("new\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := keyAt(path, fi)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &source{path: path, key: key, head: markOf([]byte("one\ntwo\nthree\n"))}
+	s := &source{path: path, key: writeFile(t, path, []byte("new\n")), head: markOf([]byte("one\ntwo\nthree\n"))}
 	o := (&reader{}).glimpse(s)
 	if o.verdict != replaced || o.err != nil {
 		t.Errorf("verdict %v, error %v; want that it is another", o.verdict, o.err)

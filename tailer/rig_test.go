@@ -260,7 +260,7 @@ func (r *rig) nothingMore(scans int) {
 	}
 }
 
-// wait polls until ok, at most 15 s.
+// wait polls until ok, at most 90 s.
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
 	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {

@@ -91,25 +91,9 @@ func TestOlder(t *testing.T) {
 // becomes of the answers: one of them may be no longer wanted.
 func TestFoundIsNoGeneration(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, data []byte) fileKey {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		fi, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := keyAt(path, fi)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
 	first, second := []byte("one\ntwo\n"), []byte("three\n")
-	packed := write("a.log.2.gz", compressed("gzip", first))
-	plain := write("a.log.1", second)
+	packed := writeFile(t, filepath.Join(dir, "a.log.2.gz"), compressed("gzip", first))
+	plain := writeFile(t, filepath.Join(dir, "a.log.1"), second)
 	m, err := newMatcher([]Input{{Paths: []string{filepath.Join(dir, "*.log")}}})
 	if err != nil {
 		t.Fatal(err)

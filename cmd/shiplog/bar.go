@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // bar is how far a command is, on a terminal: how much is done, how fast, and how
@@ -24,7 +23,7 @@ type bar struct {
 // plain text, else one that shows nothing.
 func newBar(w io.Writer, quiet bool, what, unit string) *bar {
 	b := &bar{what: what, unit: unit}
-	if f, ok := w.(*os.File); ok && !quiet && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd())) {
+	if !quiet && os.Getenv("NO_COLOR") == "" && isTerminal(w) {
 		b.to = w
 	}
 	return b

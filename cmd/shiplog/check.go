@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image/color"
 	"io"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
-	"github.com/muesli/termenv"
+	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
 	"shiplog/agent"
@@ -129,7 +129,7 @@ func checkConnect(c *cobra.Command, path string, conf *config.Config, asJSON boo
 			return err
 		}
 	} else {
-		printFindings(c.OutOrStdout(), lipgloss.NewRenderer(c.OutOrStdout()), &out)
+		printFindings(c.OutOrStdout(), takesColours(c.OutOrStdout()), &out)
 	}
 	if !out.OK {
 		return errNotReady
@@ -139,18 +139,15 @@ func checkConnect(c *cobra.Command, path string, conf *config.Config, asJSON boo
 }
 
 // printFindings prints a table: a line for each finding, and below it what to do.
-func printFindings(w io.Writer, r *lipgloss.Renderer, all *checked) {
-	style := func(colour string) func(string) string {
-		if r.ColorProfile() == termenv.Ascii {
-			return func(s string) string { return s }
+func printFindings(w io.Writer, coloured bool, all *checked) {
+	word := map[shipper.Status]string{shipper.OK: "ok     ", shipper.Unknown: "unknown", shipper.Warning: "WARNING", shipper.Problem: "PROBLEM"}
+	if coloured {
+		colour := map[shipper.Status]color.Color{
+			shipper.OK: lipgloss.Green, shipper.Unknown: lipgloss.BrightBlack, shipper.Warning: lipgloss.Yellow, shipper.Problem: lipgloss.Red,
 		}
-		s := r.NewStyle().Foreground(lipgloss.Color(colour)).Inline(true)
-		return func(text string) string { return s.Render(text) }
-	}
-	const green, yellow, red, grey = "2", "3", "1", "8"
-	word := map[shipper.Status]string{
-		shipper.OK: style(green)("ok     "), shipper.Unknown: style(grey)("unknown"),
-		shipper.Warning: style(yellow)("WARNING"), shipper.Problem: style(red)("PROBLEM"),
+		for status, text := range word {
+			word[status] = lipgloss.NewStyle().Foreground(colour[status]).Inline(true).Render(text)
+		}
 	}
 	name, subject := 0, 0
 	const widest = 44 // subjects that are longer are not lined up

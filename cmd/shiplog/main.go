@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // Exit statuses, for all subcommands.
@@ -83,8 +82,8 @@ func newRoot() *cobra.Command {
 // hint tells a person what to do next; scripts, and whoever reads standard error from
 // a file, are not told.
 func hint(c *cobra.Command, format string, args ...any) {
-	if f, ok := c.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprintf(f, format+"\n", args...)
+	if isTerminal(c.ErrOrStderr()) {
+		fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
 	}
 }
 

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"image/color"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-	"github.com/muesli/termenv"
+	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
 	"shiplog/agent"
@@ -32,15 +32,15 @@ var errOutput = errors.New("writing to standard output")
 
 func newBench(c *cobra.Command, n *agent.Inspector, quiet bool) *bench {
 	b := &bench{inspector: n, in: c.InOrStdin(), errOut: c.ErrOrStderr(), quiet: quiet}
-	b.printTo(c.OutOrStdout(), lipgloss.NewRenderer(c.OutOrStdout()))
+	b.printTo(c.OutOrStdout(), takesColours(c.OutOrStdout()))
 	return b
 }
 
-// printTo sends the entries to w, coloured as r knows it.
-func (b *bench) printTo(w io.Writer, r *lipgloss.Renderer) {
+// printTo sends the entries to w.
+func (b *bench) printTo(w io.Writer, coloured bool) {
 	b.out, b.colours = bufio.NewWriterSize(w, 64<<10), nil
-	if r.ColorProfile() != termenv.Ascii {
-		b.colours = newColours(r)
+	if coloured {
+		b.colours = newColours()
 	}
 }
 
@@ -50,9 +50,9 @@ type colours struct {
 	levels           map[string]lipgloss.Style
 }
 
-func newColours(r *lipgloss.Renderer) *colours {
-	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)).Inline(true) }
-	const red, yellow, magenta, grey = "1", "3", "5", "8"
+func newColours() *colours {
+	colour := func(c color.Color) lipgloss.Style { return lipgloss.NewStyle().Foreground(c).Inline(true) }
+	const red, yellow, magenta, grey = lipgloss.Red, lipgloss.Yellow, lipgloss.Magenta, lipgloss.BrightBlack
 	return &colours{
 		unparsed: colour(red), reason: colour(red).Italic(true),
 		levels: map[string]lipgloss.Style{

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"shiplog/agent"
 )
@@ -85,25 +85,25 @@ func TestWatch(t *testing.T) {
 	m := newWatch(t.Context(), func(_ context.Context, q agent.StatusQuery) (*agent.Status, error) {
 		asked = q
 		return someStatus(), nil
-	}, agent.StatusQuery{}, lipgloss.NewRenderer(&bytes.Buffer{}))
+	}, agent.StatusQuery{})
 	m.Update(m.Init()())
 	press := func(keys ...string) {
 		for _, k := range keys {
-			msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
+			msg := tea.KeyPressMsg{Text: k, Code: []rune(k)[0]}
 			switch k {
 			case "enter":
-				msg = tea.KeyMsg{Type: tea.KeyEnter}
+				msg = tea.KeyPressMsg{Code: tea.KeyEnter}
 			case "esc":
-				msg = tea.KeyMsg{Type: tea.KeyEsc}
+				msg = tea.KeyPressMsg{Code: tea.KeyEsc}
 			case "down":
-				msg = tea.KeyMsg{Type: tea.KeyDown}
+				msg = tea.KeyPressMsg{Code: tea.KeyDown}
 			}
 			m.Update(msg)
 		}
 	}
 	for _, size := range [][2]int{{120, 40}, {80, 24}, {40, 12}, {20, 8}} {
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-		lines := strings.Split(m.View(), "\n")
+		lines := strings.Split(m.text(), "\n")
 		for _, l := range lines {
 			if lipgloss.Width(l) > size[0] {
 				t.Errorf("%v: a line of %d columns", size, lipgloss.Width(l))
@@ -117,18 +117,18 @@ func TestWatch(t *testing.T) {
 		t.Errorf("asked for %+v", asked)
 	}
 	press("down", "enter")
-	if v := m.View(); !strings.Contains(v, "permission denied") || !strings.Contains(v, "000000000000000b") {
+	if v := m.text(); !strings.Contains(v, "permission denied") || !strings.Contains(v, "000000000000000b") {
 		t.Errorf("looked into:\n%s", v)
 	}
 	press("esc")
-	if v := m.View(); !strings.Contains(v, "> unreadable") || !strings.Contains(v, `filter "bl"`) {
+	if v := m.text(); !strings.Contains(v, "> unreadable") || !strings.Contains(v, `filter "bl"`) {
 		t.Errorf("list:\n%s", v)
 	}
 	m.Update(answerMsg{nil, errors.New("connection refused")})
-	if v := m.View(); !strings.Contains(v, "connection refused") || !strings.Contains(v, "a.log") {
+	if v := m.text(); !strings.Contains(v, "connection refused") || !strings.Contains(v, "a.log") {
 		t.Errorf("without an answer:\n%s", v)
 	}
-	if _, cmd := m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q")}); cmd == nil {
+	if _, cmd := m.Update(tea.KeyPressMsg{Text: "q", Code: 'q'}); cmd == nil {
 		t.Error("q does not quit")
 	}
 }

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"shiplog/agent"
 	"shiplog/agent/admin"
@@ -23,14 +21,13 @@ const watchInterval = time.Second
 
 // watchStatus shows the status live until q is pressed.
 func watchStatus(c *cobra.Command, access admin.Access, q agent.StatusQuery) error {
-	out, ok := c.OutOrStdout().(*os.File)
-	if !ok || !term.IsTerminal(int(out.Fd())) {
+	if !isTerminal(c.OutOrStdout()) {
 		return usageError{errors.New("--watch needs a terminal; without it the status is printed once")}
 	}
 	m := newWatch(c.Context(), func(ctx context.Context, q agent.StatusQuery) (*agent.Status, error) {
 		return askStatus(ctx, access, q)
-	}, q, lipgloss.NewRenderer(out))
-	_, err := tea.NewProgram(m, tea.WithContext(c.Context()), tea.WithInput(c.InOrStdin()), tea.WithOutput(out), tea.WithAltScreen()).Run()
+	}, q)
+	_, err := tea.NewProgram(m, tea.WithContext(c.Context()), tea.WithInput(c.InOrStdin()), tea.WithOutput(c.OutOrStdout())).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && c.Context().Err() != nil {
 		return nil
 	}
@@ -63,12 +60,12 @@ type (
 	tickMsg struct{}
 )
 
-func newWatch(ctx context.Context, ask func(context.Context, agent.StatusQuery) (*agent.Status, error), q agent.StatusQuery, r *lipgloss.Renderer) *watch {
+func newWatch(ctx context.Context, ask func(context.Context, agent.StatusQuery) (*agent.Status, error), q agent.StatusQuery) *watch {
 	q.Limit = 200
 	return &watch{
 		ctx: ctx, ask: ask, query: q, width: 80, height: 24, asking: true,
-		bad: r.NewStyle().Bold(true).Foreground(lipgloss.Color("9")), good: r.NewStyle().Foreground(lipgloss.Color("10")),
-		strong: r.NewStyle().Bold(true), faint: r.NewStyle().Faint(true),
+		bad: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("9")), good: lipgloss.NewStyle().Foreground(lipgloss.Color("10")),
+		strong: lipgloss.NewStyle().Bold(true), faint: lipgloss.NewStyle().Faint(true),
 	}
 }
 
@@ -98,7 +95,7 @@ func (m *watch) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		m.asking = true
 		return m, m.fetch()
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	}
 	return m, nil
@@ -106,7 +103,7 @@ func (m *watch) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // key does what a key asks for. What it changes in the query shows with the next
 // answer.
-func (m *watch) key(k tea.KeyMsg) tea.Cmd {
+func (m *watch) key(k tea.KeyPressMsg) tea.Cmd {
 	if m.typing {
 		m.typed(k)
 		return nil
@@ -146,8 +143,8 @@ func (m *watch) key(k tea.KeyMsg) tea.Cmd {
 }
 
 // typed enters what is typed into the filter.
-func (m *watch) typed(k tea.KeyMsg) {
-	switch k.Type {
+func (m *watch) typed(k tea.KeyPressMsg) {
+	switch k.Code {
 	case tea.KeyEnter:
 		m.typing = false
 	case tea.KeyEsc:
@@ -156,13 +153,20 @@ func (m *watch) typed(k tea.KeyMsg) {
 		if r := []rune(m.query.Match); len(r) > 0 {
 			m.query.Match = string(r[:len(r)-1])
 		}
-	case tea.KeyRunes, tea.KeySpace:
-		m.query.Match += string(k.Runes)
+	default:
+		m.query.Match += k.Text // "" for what is no letter
 	}
 }
 
 // View implements tea.Model.
-func (m *watch) View() string {
+func (m *watch) View() tea.View {
+	v := tea.NewView(m.text())
+	v.AltScreen = true
+	return v
+}
+
+// text is what stands on the screen.
+func (m *watch) text() string {
 	if m.status == nil {
 		if m.err != nil {
 			return m.bad.Render(clip("no answer: "+plainLine(m.err.Error()), m.width)) + "\n" + clip("it is asked again; q quits", m.width)

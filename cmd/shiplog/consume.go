@@ -102,6 +102,11 @@ func (f *consumeFlags) options(topics []string, now time.Time) (shipper.ConsumeO
 	if f.retries < -1 {
 		return o, usageError{fmt.Errorf("--exec-retries %d: give a number of times, or -1", f.retries)}
 	}
+	for _, t := range topics { // Kafka would never have it, and to wait for it would be for ever
+		if err := config.ValidTopic(t); err != nil {
+			return o, usageError{fmt.Errorf("topic: %w", err)}
+		}
+	}
 	conf, err := f.kafka.connect()
 	if err != nil {
 		return o, err

@@ -139,7 +139,7 @@ func (d *pathInfo) deniedFolder(path string) {
 		}
 	}
 	who := thisUser()
-	d.deny(grant(who, "x", at), "User %s may not pass through the folder %s (no x right).", who, Printable(at))
+	d.deny(Grant(who, "x", at), "User %s may not pass through the folder %s (no x right).", who, Printable(at))
 }
 
 // open says whether the file may be read, and whether it looks like text.
@@ -148,7 +148,7 @@ func (d *pathInfo) open(path string) {
 	f, err := openShared(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.deny(grant(who, "r", d.real), "User %s may not read it (no r right).", who)
+		d.deny(Grant(who, "r", d.real), "User %s may not read it (no r right).", who)
 		return
 	case err != nil:
 		d.kind = pathUnreadable
@@ -163,7 +163,7 @@ func (d *pathInfo) open(path string) {
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		defer dir.Close()
 	} else if errors.Is(err, fs.ErrPermission) {
-		d.deny(grant(who, "rx", filepath.Dir(path)), "User %s may not list its folder %s (no r right), and so does not find it.", who, Printable(filepath.Dir(path)))
+		d.deny(Grant(who, "rx", filepath.Dir(path)), "User %s may not list its folder %s (no r right), and so does not find it.", who, Printable(filepath.Dir(path)))
 		return
 	}
 	head := make([]byte, 1<<10)
@@ -195,11 +195,6 @@ func nameOf(m fs.FileMode) string {
 		return "device"
 	}
 	return "special file"
-}
-
-// grant returns the command that gives a user a right to a file.
-func grant(who, right, path string) string {
-	return fmt.Sprintf("setfacl -m u:%s:%s %s", who, right, shellQuote(path))
 }
 
 // shellQuote returns a word of a POSIX shell.

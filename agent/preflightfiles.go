@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -76,7 +77,7 @@ func whyClosed(dir string, err error) (says, remedy string) {
 		return d.denial, d.mend
 	}
 	who := thisUser()
-	return fmt.Sprintf("user %s may not list it", who), grant(who, "rx", dir)
+	return fmt.Sprintf("user %s may not list it", who), Grant(who, "rx", dir)
 }
 
 // checkFiles tells of the files of an input.
@@ -185,11 +186,11 @@ func checkEvents(s *tailer.Sight) shipper.Finding {
 	switch blind := slices.Sorted(maps.Keys(s.Blind)); {
 	case s.NoEvent != nil:
 		f.Status, f.Says = shipper.Warning, fmt.Sprintf("do not come, files are looked at by polling only: %v", s.NoEvent)
-		f.Remedy = "sysctl fs.inotify.max_user_instances=1024"
+		f.Remedy = moreEvents(runtime.GOOS, "max_user_instances", 1024)
 	case len(blind) > 0:
 		f.Status = shipper.Warning
 		f.Says = fmt.Sprintf("do not come of %d of %s, which are polled: %s: %v", len(blind), counted(len(s.Folders), "folder"), Printable(blind[0]), s.Blind[blind[0]])
-		f.Remedy = "sysctl fs.inotify.max_user_watches=524288"
+		f.Remedy = moreEvents(runtime.GOOS, "max_user_watches", 524288)
 	default:
 		f.Says = "come of " + counted(len(s.Folders), "folder") + watchLimit()
 	}

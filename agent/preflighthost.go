@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"shiplog/agent/config"
 	"shiplog/shipper"
@@ -45,7 +46,7 @@ func checkStateDir(ctx context.Context, c *config.Config) []shipper.Finding {
 		f.Says = "is not there yet, and can be made"
 		if err := mayMake(at); err != nil {
 			f.Status, f.Says = shipper.Problem, fmt.Sprintf("is not there, and cannot be made in %s: %s", Printable(at), withoutPath(err))
-			f.Remedy = fmt.Sprintf("install -d -m 0700 -o %s %s, as root", shellQuote(thisUser()), shellQuote(dir))
+			f.Remedy = makeFolder(runtime.GOOS, thisUser(), dir)
 		}
 		return append([]shipper.Finding{f}, checkDisk(at)...)
 	case err != nil:
@@ -57,7 +58,7 @@ func checkStateDir(ctx context.Context, c *config.Config) []shipper.Finding {
 	}
 	if err := tryWrite(dir); err != nil {
 		f.Status, f.Says = shipper.Problem, "cannot be written: "+withoutPath(err)
-		f.Remedy = fmt.Sprintf("chown -R %s %s, or free space", shellQuote(thisUser()), shellQuote(dir))
+		f.Remedy = handOver(runtime.GOOS, thisUser(), dir) + ", or free space"
 		return append([]shipper.Finding{f}, checkDisk(dir)...)
 	}
 	switch s, err := ReadState(ctx, dir); {

@@ -131,9 +131,6 @@ func mend(path string) string {
 	if u, err := user.Current(); err == nil && u.Uid != "0" {
 		name = u.Username
 	}
-	if runtime.GOOS == "windows" {
-		return fmt.Sprintf(`icacls "%s" /grant "%s:(RX)"`, path, name)
-	}
 	rights := "r"
 	for {
 		fi, err := os.Stat(path)
@@ -149,7 +146,11 @@ func mend(path string) string {
 		}
 		path = up // which may not be searched
 	}
-	return fmt.Sprintf("sudo setfacl -m u:%s:%s '%s'", name, rights, strings.ReplaceAll(path, "'", `'\''`))
+	as := "sudo "
+	if runtime.GOOS == "windows" {
+		as = ""
+	}
+	return as + agent.Grant(name, rights, path)
 }
 
 // printNext says what was found, and the next step.

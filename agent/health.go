@@ -23,7 +23,7 @@ const (
 func (p phase) String() string { return [...]string{"starting", "running", "stopping"}[p] }
 
 const (
-	// stuckAfter is how long a part that acts several times a second may do
+	// stuckAfter is how long a part that acts each second or more often may do
 	// nothing before the agent counts as stuck.
 	stuckAfter = 30 * time.Second
 	// problemFiles is how many files the problems name.

@@ -42,13 +42,17 @@ type history struct {
 	last   time.Time
 }
 
-// note keeps a point if it is time for one.
+// due reports whether it is time for another point.
+func (h *history) due(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last.IsZero() || now.Sub(h.last) >= historyStep-observeInterval/2
+}
+
+// note keeps a point.
 func (h *history) note(p Point) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.last.IsZero() && p.At.Sub(h.last) < historyStep-observeInterval/2 {
-		return
-	}
 	h.last = p.At
 	if len(h.points) < historyPoints {
 		h.points = append(h.points, p)

@@ -80,7 +80,6 @@ type observer struct {
 	mu      sync.Mutex // guards what follows, while looking too
 	rows    []fileRow  // reused
 	marks   map[tailer.FileID]lagMarks
-	last    overview
 	history history
 }
 
@@ -157,7 +156,6 @@ func (a *Agent) look(each func([]fileRow)) overview {
 		each(v.rows)
 	}
 	s.took = time.Since(began)
-	v.last = s
 	return s
 }
 
@@ -204,18 +202,24 @@ const (
 )
 
 // observe looks at all files each second until ctx ends, less often where
-// there are so many that it takes long.
+// there are so many that it takes long, and not while they are as they were.
 func (a *Agent) observe(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	var s overview
+	for seen := uint64(0); ; timer.Reset(max(observeInterval, observeShare*s.took)) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}
-		s := a.look(nil)
-		a.seen.history.note(a.point(&s))
-		timer.Reset(max(observeInterval, observeShare*s.took))
+		if posts := a.tailer.Posts(); posts != seen || s.all.due > 0 {
+			seen, s = posts, a.look(nil)
+		} else {
+			s.at, s.took = time.Now(), 0
+		}
+		if a.seen.history.due(s.at) {
+			a.seen.history.note(a.point(&s))
+		}
 	}
 }

@@ -213,9 +213,7 @@ func (p *pipe) recognise(f *form, buf []byte) bool {
 }
 
 func (t *Tailer) postPipe(p *pipe, state, reason string) {
-	t.status.mu.Lock()
-	defer t.status.mu.Unlock()
-	t.status.files[p.src.id] = Status{ID: p.src.id, Input: &p.src.in.Input, Path: p.src.path, Origin: p.src.origin, State: state, Reason: reason, Open: state == "pipe"}
+	t.status.set(p.src.id, Status{ID: p.src.id, Input: &p.src.in.Input, Path: p.src.path, Origin: p.src.origin, State: state, Reason: reason, Open: state == "pipe"})
 }
 
 // openPipe opens a named pipe for reading; see drainPipe.

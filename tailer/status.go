@@ -118,11 +118,20 @@ type statusBoard struct {
 	files map[FileID]Status
 	errs  map[string]string // paths and folders without a file behind them
 
-	turned atomic.Int64 // when the owner last looked around, unix nanoseconds
+	turned atomic.Int64  // when the owner last looked around, unix nanoseconds
+	posts  atomic.Uint64 // how often a file was posted, or taken off
 }
 
 func (b *statusBoard) init() {
 	b.files, b.errs = map[FileID]Status{}, map[string]string{}
+}
+
+// set enters how a file stands.
+func (b *statusBoard) set(id FileID, s Status) {
+	b.mu.Lock()
+	b.files[id] = s
+	b.mu.Unlock()
+	b.posts.Add(1)
 }
 
 // Files returns how each file stands, sorted by path. It may be called at any
@@ -146,10 +155,14 @@ func (t *Tailer) Files() []Status {
 func (t *Tailer) Each(fn func(*Status)) {
 	t.status.mu.Lock()
 	defer t.status.mu.Unlock()
-	for _, s := range t.status.files {
+	var s Status // one for all: what escapes is allocated
+	for _, s = range t.status.files {
 		fn(&s)
 	}
 }
+
+// Posts returns a number that is another one as soon as Each tells something new.
+func (t *Tailer) Posts() uint64 { return t.status.posts.Load() }
 
 // File returns how one file stands, and whether it is known.
 func (t *Tailer) File(id FileID) (Status, bool) {
@@ -159,8 +172,8 @@ func (t *Tailer) File(id FileID) (Status, bool) {
 	return s, ok
 }
 
-// LastTurn returns when Run last looked after its files, which it does several
-// times a second whatever the disks do; zero before it began.
+// LastTurn returns when Run last looked after its files, which it does at least
+// once in two seconds whatever the disks do; zero before it began.
 func (t *Tailer) LastTurn() time.Time {
 	if at := t.status.turned.Load(); at != 0 {
 		return time.Unix(0, at)
@@ -208,15 +221,14 @@ func (t *Tailer) post(f *file) {
 	if s.State == "reading" && !f.queued && !f.busy && !f.wake {
 		s.State, s.Reason, s.Pending = "idle", "its last entry is not complete: it waits for the rest, or for a newline", f.size-f.src.off
 	}
-	t.status.mu.Lock()
-	t.status.files[f.src.id] = s
-	t.status.mu.Unlock()
+	t.status.set(f.src.id, s)
 }
 
 func (t *Tailer) unpost(id FileID) {
 	t.status.mu.Lock()
 	delete(t.status.files, id)
 	t.status.mu.Unlock()
+	t.status.posts.Add(1)
 }
 
 // postErrors replaces the list of paths without a file behind them.

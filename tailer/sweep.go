@@ -45,7 +45,7 @@ const (
 	// others: by each scan while it grows, ever less often after that.
 	recentFor = 10 * time.Second
 	// roundFiles is how many other files a scan looks at.
-	roundFiles = 256
+	roundFiles = 128
 )
 
 // keep keeps what a folder holds. It is steady if all that happens in it is told

@@ -21,8 +21,11 @@ const (
 	// multiple of the time that took: a folder in which files come and go all
 	// the time must not be listed all the time.
 	scanRest = 4
-	// watchInterval is how often rotated files are looked at while they are new.
+	// watchInterval is how often rotated files are looked at while they are new,
+	// and calmInterval how often the loop goes round while no file waits for time
+	// to pass: each wake-up of an idle process costs.
 	watchInterval = 200 * time.Millisecond
+	calmInterval  = time.Second
 	// heldInterval is how often a stream that was not admitted is asked for
 	// again, beside Tailer.Nudge.
 	heldInterval = 20 * time.Millisecond
@@ -188,8 +191,8 @@ func (t *Tailer) Run(ctx context.Context, h Handler) (err error) {
 }
 
 // Turns returns how often the loop that owns all files has gone round, 0 before
-// Run. Whatever the files, the disks and the Handler do, it goes round several
-// times a second; if it does not, it hangs.
+// Run. Whatever the files, the disks and the Handler do, it goes round at least
+// once in two seconds; if it does not, it hangs.
 func (t *Tailer) Turns() uint64 { return t.rounds.Load() }
 
 // Nudge tells that a stream which Options.Admit refused may be admitted now. It
@@ -247,7 +250,7 @@ func (t *Tailer) find() {
 func (t *Tailer) loop(ctx context.Context) error {
 	scan := time.NewTicker(t.o.RescanInterval)
 	defer scan.Stop()
-	watch := time.NewTicker(watchInterval)
+	watch, watching := time.NewTicker(calmInterval), false
 	defer watch.Stop()
 	wake := time.NewTimer(time.Hour)
 	wake.Stop()
@@ -316,7 +319,10 @@ func (t *Tailer) loop(ctx context.Context) error {
 		case <-watch.C:
 			now := time.Now()
 			t.status.turned.Store(now.UnixNano())
-			t.tend(now)
+			if t.tend(now); watching && len(t.watched) == 0 {
+				watching = false // only after a tick, so that the next one always comes
+				watch.Reset(calmInterval)
+			}
 		}
 		if !armed && (len(t.woken)+len(t.held)+len(t.dirty) > 0 || t.rescan || t.due) {
 			armed = true
@@ -328,6 +334,10 @@ func (t *Tailer) loop(ctx context.Context) error {
 			default:
 				wake.Reset(wakeDelay)
 			}
+		}
+		if !watching && len(t.watched) > 0 {
+			watching = true
+			watch.Reset(watchInterval)
 		}
 		if t.o.Once && t.exhausted() {
 			return nil

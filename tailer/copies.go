@@ -83,6 +83,9 @@ func (f *traces) judge(path string, key fileKey) (j judgement) {
 		j.answer = f.judgeByMarks(c, &j)
 		return j
 	}
+	if f.apart(c, own) {
+		return j
+	}
 	switch f.agreesWith(own) {
 	case no: // that will be noticed
 		j.answer, j.moving, j.truncated = notYet, true, true
@@ -109,6 +112,29 @@ func (f *traces) judge(path string, key fileKey) (j judgement) {
 		j.answer, j.moving = notYet, true
 	}
 	return j
+}
+
+// apart reports whether c begins otherwise than f, so that it is no copy of it.
+// Most files are told apart so, without a look at what lies at the offset: to see
+// that of a compressed original, all before it is unpacked. own is the original.
+// It has to begin as f does before and after the look at c: else c may be a copy of
+// what it holds now.
+func (f *traces) apart(c, own content) bool {
+	first, other := make([]byte, f.head.Len), make([]byte, f.head.Len)
+	if n, _ := own.ReadAt(first, 0); n == 0 || markOf(first) != f.head { // what cannot be read is no reason to decide
+		return false
+	}
+	n, err := c.ReadAt(other, 0)
+	if err != nil && err != io.EOF || bytes.HasPrefix(first, other[:n]) {
+		return false
+	}
+	still, ok := f.openOwn()
+	if !ok {
+		return false
+	}
+	defer still.Close()
+	begins := waymark{int64(f.head.Len), f.head}
+	return begins.agreesWith(still) == yes
 }
 
 // unopened says what it means for the comparison of a file that it could not be

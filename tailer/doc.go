@@ -68,6 +68,7 @@
 // A file that was never seen before, under a name that a file which is known
 // can get by a rotation, is a copy of it if it holds nothing but bytes of that
 // file: all of both, from the first byte to the end of the copy, are compared.
+// Most differ in their first KiB, and are looked at no further.
 // Where the original is no longer at hand (it was finished, and is compressed or
 // gone), the copy has to be exactly as long as what was read, and agree with its
 // marks. A copy is not read. It stays doubtful: when it changes it is compared

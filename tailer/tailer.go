@@ -157,6 +157,7 @@ func New(o Options) (*Tailer, error) {
 	for _, s := range o.Resume {
 		t.resume(s)
 	}
+	t.o.Resume = nil // of very many files it is large
 	return t, nil
 }
 

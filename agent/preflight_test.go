@@ -25,6 +25,9 @@ func finds(t *testing.T, found []shipper.Finding, check, subject string, status 
 		if f.Status != status {
 			t.Errorf("%s of %s is %s, want %s: %s", check, subject, f.Status, status, f.Says)
 		}
+		if status == shipper.Problem && CodeOf(f.Says) == "" {
+			t.Errorf("%s of %s ends with no code: %s", check, subject, f.Says)
+		}
 		for _, w := range words {
 			if !strings.Contains(f.Says+" -> "+f.Remedy, w) {
 				t.Errorf("%s of %s does not say %q: %s -> %s", check, subject, w, f.Says, f.Remedy)

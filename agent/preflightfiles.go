@@ -23,6 +23,9 @@ import (
 // filesTold bounds how many files of an input, and folders, are told of one by one.
 const filesTold = 20
 
+// unreadable is the code of files and folders that cannot be read.
+const unreadable = " [file-unreadable]"
+
 // checkInputs looks for the files of the inputs, whether they may be read, and
 // whether the system's limits are enough for them.
 func checkInputs(ctx context.Context, c *config.Config) ([]shipper.Finding, error) {
@@ -57,10 +60,11 @@ func checkFolders(denied map[string]error) (out []shipper.Finding) {
 		f := shipper.Finding{Check: "input.folder", Subject: Printable(dir), Status: shipper.Problem}
 		if n == filesTold {
 			f.Subject = "others"
-			f.Says, f.Remedy = fmt.Sprintf("%d more folders cannot be looked into", len(denied)-n), "as above"
+			f.Says, f.Remedy = fmt.Sprintf("%d more folders cannot be looked into [file-unreadable]", len(denied)-n), "as above"
 			return append(out, f)
 		}
 		f.Says, f.Remedy = whyClosed(dir, denied[dir])
+		f.Says += unreadable
 		out = append(out, f)
 	}
 	return out
@@ -101,7 +105,7 @@ func checkFiles(ctx context.Context, in *config.Input, files []tailer.Sighted) (
 			continue
 		}
 		if bad++; bad <= filesTold {
-			out = append(out, shipper.Finding{Check: "input.file", Subject: Printable(f.Name), Status: shipper.Problem, Says: says, Remedy: remedy})
+			out = append(out, shipper.Finding{Check: "input.file", Subject: Printable(f.Name), Status: shipper.Problem, Says: says + unreadable, Remedy: remedy})
 		}
 	}
 	if bad == 0 {
@@ -113,6 +117,7 @@ func checkFiles(ctx context.Context, in *config.Input, files []tailer.Sighted) (
 	if bad > filesTold {
 		all.Says += fmt.Sprintf("; the first %d are told", filesTold)
 	}
+	all.Says += unreadable
 	return append([]shipper.Finding{all}, out...)
 }
 
@@ -168,7 +173,7 @@ func checkDescriptors(files, maxOpen int, limit uint64) shipper.Finding {
 	switch want := min(files, maxOpen); {
 	case uint64(want)+reservedDescriptors > limit:
 		f.Status = shipper.Warning
-		f.Says = fmt.Sprintf("this process may have %d descriptors: not enough for %s and the rest, so that they are read in turns", limit, counted(want, "file"))
+		f.Says = fmt.Sprintf("this process may have %d descriptors: not enough for %s and the rest, so that they are read in turns [descriptors-few]", limit, counted(want, "file"))
 		f.Remedy = fmt.Sprintf("raise the limit to %d or more: LimitNOFILE= in the unit, ulimit -n", maxOpen+reservedDescriptors)
 	case files > maxOpen:
 		f.Says = fmt.Sprintf("%s for max_open_files %d: they are read in turns", counted(files, "file"), maxOpen)
@@ -185,11 +190,11 @@ func checkEvents(s *tailer.Sight) shipper.Finding {
 	f := shipper.Finding{Check: "limit.watches", Subject: "file system events", Status: shipper.OK}
 	switch blind := slices.Sorted(maps.Keys(s.Blind)); {
 	case s.NoEvent != nil:
-		f.Status, f.Says = shipper.Warning, fmt.Sprintf("do not come, files are looked at by polling only: %v", s.NoEvent)
+		f.Status, f.Says = shipper.Warning, fmt.Sprintf("do not come, files are looked at by polling only: %v [watch-none]", s.NoEvent)
 		f.Remedy = moreEvents(runtime.GOOS, "max_user_instances", 1024)
 	case len(blind) > 0:
 		f.Status = shipper.Warning
-		f.Says = fmt.Sprintf("do not come of %d of %s, which are polled: %s: %v", len(blind), counted(len(s.Folders), "folder"), Printable(blind[0]), s.Blind[blind[0]])
+		f.Says = fmt.Sprintf("do not come of %d of %s, which are polled: %s: %v [watch-none]", len(blind), counted(len(s.Folders), "folder"), Printable(blind[0]), s.Blind[blind[0]])
 		f.Remedy = moreEvents(runtime.GOOS, "max_user_watches", 524288)
 	default:
 		f.Says = "come of " + counted(len(s.Folders), "folder") + watchLimit()

@@ -45,25 +45,28 @@ func checkStateDir(ctx context.Context, c *config.Config) []shipper.Finding {
 		at := nearestFolder(dir)
 		f.Says = "is not there yet, and can be made"
 		if err := mayMake(at); err != nil {
-			f.Status, f.Says = shipper.Problem, fmt.Sprintf("is not there, and cannot be made in %s: %s", Printable(at), withoutPath(err))
+			f.Status, f.Says = shipper.Problem, fmt.Sprintf("is not there, and cannot be made in %s: %s [state-unusable]", Printable(at), withoutPath(err))
 			f.Remedy = makeFolder(runtime.GOOS, thisUser(), dir)
 		}
 		return append([]shipper.Finding{f}, checkDisk(at)...)
 	case err != nil:
-		f.Status, f.Says, f.Remedy = shipper.Problem, "cannot be looked at: "+withoutPath(err), "give "+thisUser()+" the right to it, or name another state_dir"
+		f.Status, f.Says, f.Remedy = shipper.Problem, "cannot be looked at: "+withoutPath(err)+" [state-unusable]", "give "+thisUser()+" the right to it, or name another state_dir"
 		return []shipper.Finding{f}
 	case !fi.IsDir():
-		f.Status, f.Says, f.Remedy = shipper.Problem, "is no directory", "name another state_dir, or move it away"
+		f.Status, f.Says, f.Remedy = shipper.Problem, "is no directory [state-unusable]", "name another state_dir, or move it away"
 		return []shipper.Finding{f}
 	}
 	if err := tryWrite(dir); err != nil {
-		f.Status, f.Says = shipper.Problem, "cannot be written: "+withoutPath(err)
+		f.Status, f.Says = shipper.Problem, "cannot be written: "+withoutPath(err)+" [state-unwritable]"
 		f.Remedy = handOver(runtime.GOOS, thisUser(), dir) + ", or free space"
 		return append([]shipper.Finding{f}, checkDisk(dir)...)
 	}
 	switch s, err := ReadState(ctx, dir); {
 	case err != nil:
 		f.Status, f.Says, f.Remedy = shipper.Problem, fmt.Sprintf("what is in it cannot be read: %v", err), "see that all in it belongs to "+thisUser()
+		if CodeOf(f.Says) == "" {
+			f.Says += " [state-unreadable]"
+		}
 	case s.Running && s.PID > 0:
 		f.Says = fmt.Sprintf("can be written; an agent uses it, process %d", s.PID)
 	case s.Running:
@@ -93,8 +96,9 @@ func checkDisk(at string) []shipper.Finding {
 	space := shipper.Finding{Check: "state_dir.space", Subject: Printable(filepath.Clean(at)), Status: shipper.OK, Says: size(int64(min(d.free, 1<<62))) + " are free"}
 	switch {
 	case d.full:
-		space.Status, space.Says, space.Remedy = shipper.Problem, "no file can be made: the file system has no inode left", "remove files there"
+		space.Status, space.Says, space.Remedy = shipper.Problem, "no file can be made: the file system has no inode left [disk-full]", "remove files there"
 	case d.free < littleSpace:
+		space.Says += " [disk-full]"
 		space.Status, space.Remedy = shipper.Problem, "free space: the checkpoint has to be written"
 	case d.free < tightSpace:
 		space.Status, space.Remedy = shipper.Warning, "free space: dead letters are kept there, up to kafka.dead_letter.max_file_bytes"

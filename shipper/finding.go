@@ -7,7 +7,8 @@ type Finding struct {
 	// Subject is which of them: an address, a topic, a folder.
 	Subject string `json:"subject"`
 	Status  Status `json:"status"`
-	// Says is what was found, for people.
+	// Says is what was found, for people. Each Problem, and a Warning of what a run
+	// would tell of with a code, ends with that code in brackets, as errors do.
 	Says string `json:"says"`
 	// Remedy is what to do about it; each Problem and each Warning has one.
 	Remedy string `json:"remedy,omitempty"`

@@ -166,23 +166,24 @@ func (i *inspection) whyNot(v visit) (says, remedy string) {
 			refused = refused || i.brokers.refuses(v.addr)
 		}
 	}
+	const noWay, away = " [kafka-access]", " [kafka-unreachable]"
 	switch {
 	case isLogin(v.err):
-		return says, "correct kafka.sasl, or this user's password or ticket on the brokers"
+		return says + noWay, "correct kafka.sasl, or this user's password or ticket on the brokers"
 	case errors.Is(v.err, io.EOF):
-		return says, "correct kafka.tls and kafka.sasl, or the port"
+		return says + noWay, "correct kafka.tls and kafka.sasl, or the port"
 	case refused:
-		return says, "correct kafka.tls, the certificates, or the port"
+		return says + noWay, "correct kafka.tls, the certificates, or the port"
 	case errors.Is(v.err, errNoHandshake):
-		return says, "correct kafka.tls, or the port"
+		return says + noWay, "correct kafka.tls, or the port"
 	case (errors.Is(v.err, context.DeadlineExceeded) || errors.Is(v.err, os.ErrDeadlineExceeded)) && !isDial(v.err):
 		says = fmt.Sprintf("it takes the connection, and does not answer within %s", roundTook(v.took))
-		return says, "look at the broker, and at what stands between: a proxy or a firewall may answer in its place"
+		return says + away, "look at the broker, and at what stands between: a proxy or a firewall may answer in its place"
 	}
 	if op, ok := errors.AsType[*net.OpError](v.err); ok && op.Err != nil { // without the address, which is told beside it
 		says = strings.TrimPrefix(op.Err.Error(), "connect: ")
 	}
-	return says, "start the broker, and open the way to it (firewall, DNS)"
+	return says + away, "start the broker, and open the way to it (firewall, DNS)"
 }
 
 // isDial tells whether no connection was made.
@@ -210,7 +211,7 @@ func (i *inspection) bootstrap(ctx context.Context) bool {
 		switch {
 		case v.err == nil && clusterID(v.metadata) != clusterID(i.cluster):
 			f.Status = Problem
-			f.Says = fmt.Sprintf("belongs to another cluster (%s) than %s (%s)", clusterID(v.metadata), i.entry, clusterID(i.cluster))
+			f.Says = fmt.Sprintf("belongs to another cluster (%s) than %s (%s) [kafka-cluster]", clusterID(v.metadata), i.entry, clusterID(i.cluster))
 			f.Remedy = "name the brokers of one cluster in kafka.brokers"
 		case v.err == nil:
 			f.Says = fmt.Sprintf("answers in %s: Kafka %s, %d brokers", roundTook(v.took), v.version, len(v.metadata.Brokers))
@@ -238,7 +239,7 @@ func (i *inspection) mayProduce() {
 		return
 	}
 	i.add(Finding{Check: "kafka.rights", Subject: "cluster", Status: Problem,
-		Says:   "no right to produce with idempotence, which Kafka before 2.8 asks for",
+		Says:   "no right to produce with idempotence, which Kafka before 2.8 asks for [kafka-forbidden]",
 		Remedy: "allow " + i.brokers.who() + " IDEMPOTENT_WRITE on the cluster"})
 }
 
@@ -277,7 +278,7 @@ func (i *inspection) advertised(ctx context.Context) {
 		case clusterID(v.metadata) != clusterID(i.cluster):
 			i.away[told[n].NodeID] = true
 			f.Status = Problem
-			f.Says = fmt.Sprintf("the address leads to another cluster (%s) than the one that advertises it (%s)", clusterID(v.metadata), clusterID(i.cluster))
+			f.Says = fmt.Sprintf("the address leads to another cluster (%s) than the one that advertises it (%s) [kafka-cluster]", clusterID(v.metadata), clusterID(i.cluster))
 			f.Remedy = "correct its advertised.listeners, or this host's DNS"
 		default:
 			f.Says = fmt.Sprintf("answers in %s: Kafka %s", roundTook(v.took), v.version)
@@ -352,6 +353,7 @@ func (i *inspection) clock(ctx context.Context) {
 		}
 		f.Says = fmt.Sprintf("the controller's clock is %s %s this host's, give or take %s", roundTook(d), way, roundTook(i.skew.within))
 		if d-i.skew.within >= skewed {
+			f.Says += " [kafka-clock]"
 			f.Status, f.Remedy = Warning, "set the clocks by NTP, here and on the brokers"
 		}
 	}

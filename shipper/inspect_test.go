@@ -39,6 +39,9 @@ func finding(t *testing.T, found []Finding, check, subject string, status Status
 	t.Errorf("no %s of %s among %+v", check, subject, found)
 }
 
+// endsWithCode is what the table in README explains.
+var endsWithCode = regexp.MustCompile(` \[kafka(-[a-z]+)+\]$`)
+
 // inspect looks, and checks what holds for whatever is found: nothing is written, and
 // what is wrong comes with a remedy.
 func inspect(t *testing.T, c *kfake.Cluster, o InspectOptions) []Finding {
@@ -56,6 +59,9 @@ func inspect(t *testing.T, c *kfake.Cluster, o InspectOptions) []Finding {
 	for _, f := range found {
 		if bad := f.Status == Problem || f.Status == Warning; bad != (f.Remedy != "") {
 			t.Errorf("status and remedy do not fit: %+v", f)
+		}
+		if f.Status == Problem && !endsWithCode.MatchString(f.Says) {
+			t.Errorf("a problem ends with no code: %+v", f)
 		}
 	}
 	return found

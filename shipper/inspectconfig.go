@@ -69,9 +69,9 @@ func (t *InspectTopic) judgeSize(c topicConfig) Finding {
 	case limit == 0:
 		return t.found(check, Unknown, "its max.message.bytes is not told", "")
 	case limit < t.Largest:
-		fate := "becomes a dead letter"
+		fate := "becomes a dead letter [record-refused]"
 		if t.Cut {
-			fate = "is cut"
+			fate = "is cut [record-cut]"
 		}
 		return t.found(check, Warning, fmt.Sprintf("takes records of %d bytes after compression; an entry may have %d, and what is too large %s", limit, t.Largest, fate),
 			"raise the topic's max.message.bytes, or lower max_line_bytes and multiline.max_bytes")
@@ -96,9 +96,9 @@ func (t *InspectTopic) judgeTime(v *topicView) Finding {
 	if s := v.skew; s != nil {
 		switch early, late := -s.ahead-s.within, s.ahead-s.within; { // how far our times are after, and before, Kafka's
 		case after >= 0 && early > after:
-			return t.found(check, Problem, fmt.Sprintf("it refuses times more than %s after its own, and this host's clock is further ahead", spanText(after)), "set the clock of this host")
+			return t.found(check, Problem, fmt.Sprintf("it refuses times more than %s after its own, and this host's clock is further ahead [kafka-clock]", spanText(after)), "set the clock of this host")
 		case before >= 0 && late > before:
-			return t.found(check, Problem, fmt.Sprintf("it refuses times more than %s before its own, and this host's clock is further behind", spanText(before)), "set the clock of this host")
+			return t.found(check, Problem, fmt.Sprintf("it refuses times more than %s before its own, and this host's clock is further behind [kafka-clock]", spanText(before)), "set the clock of this host")
 		}
 	}
 	kept := v.config.span("retention.ms")

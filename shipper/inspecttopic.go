@@ -72,7 +72,7 @@ func (i *inspection) topics(ctx context.Context) {
 	}
 	views, err := i.views(ctx, all)
 	if err != nil {
-		i.add(Finding{Check: "topic", Subject: "all", Status: Problem, Says: fmt.Sprintf("cannot be asked for: %v", err), Remedy: "look at the broker " + i.entry})
+		i.add(Finding{Check: "topic", Subject: "all", Status: Problem, Says: fmt.Sprintf("cannot be asked for: %v [kafka-error]", err), Remedy: "look at the broker " + i.entry})
 		return
 	}
 	var missing []InspectTopic
@@ -194,7 +194,7 @@ func (i *inspection) missing(ctx context.Context, topics []InspectTopic) {
 	}
 	if i.o.CreateTopics == nil {
 		for _, t := range topics {
-			i.add(t.found("topic", Problem, "does not exist", "create it, or set kafka.create_topics; shiplog waits for it"))
+			i.add(t.found("topic", Problem, "does not exist [kafka-topic-missing]", "create it, or set kafka.create_topics; shiplog waits for it"))
 		}
 		return
 	}
@@ -213,9 +213,9 @@ func (i *inspection) missing(ctx context.Context, topics []InspectTopic) {
 		case why == nil:
 			i.add(t.found("topic", OK, "does not exist, and may be created", ""))
 		case errors.Is(why, kerr.TopicAlreadyExists):
-			i.add(t.found("topic", Problem, "is there, but is not shown to us", "allow "+i.brokers.who()+" DESCRIBE and WRITE on it"))
+			i.add(t.found("topic", Problem, "is there, but is not shown to us [kafka-forbidden]", "allow "+i.brokers.who()+" DESCRIBE and WRITE on it"))
 		default:
-			i.add(t.found("topic", Problem, fmt.Sprintf("does not exist, and cannot be created: %v", why), createRemedy(why)))
+			i.add(t.found("topic", Problem, fmt.Sprintf("does not exist, and cannot be created: %v [kafka-topic-create]", why), createRemedy(why)))
 		}
 	}
 }
@@ -232,9 +232,11 @@ func (t *InspectTopic) found(check string, s Status, says, remedy string) Findin
 func (t *InspectTopic) judge(v *topicView) []Finding {
 	switch {
 	case isForbidden(v.err):
-		return []Finding{t.found("topic.rights", Problem, "no right to know of it", "allow "+v.who+" DESCRIBE and WRITE on it")}
+		return []Finding{t.found("topic.rights", Problem, "no right to know of it [kafka-forbidden]", "allow "+v.who+" DESCRIBE and WRITE on it")}
+	case errors.Is(v.err, kerr.InvalidTopicException):
+		return []Finding{t.found("topic", Problem, v.err.Error()+" [kafka-topic-name]", "name another in the configuration")}
 	case v.err != nil && !errors.Is(v.err, kerr.LeaderNotAvailable):
-		return []Finding{t.found("topic", Problem, v.err.Error(), "name another in the configuration, or put it right")}
+		return []Finding{t.found("topic", Problem, v.err.Error()+" [kafka-error]", "name another in the configuration, or put it right")}
 	}
 	out := []Finding{t.judgeRights(v), t.judgeReplicas(v)}
 	if v.config == nil {
@@ -242,7 +244,7 @@ func (t *InspectTopic) judge(v *topicView) []Finding {
 	}
 	out = append(out, t.judgeSize(v.config), t.judgeTime(v))
 	if strings.Contains(v.config["cleanup.policy"], "compact") && !t.Keyed {
-		out = append(out, t.found("topic.cleanup", Problem, "it is compacted, and takes no record without a key", "set kafka.key, or give the topic cleanup.policy=delete"))
+		out = append(out, t.found("topic.cleanup", Problem, "it is compacted, and takes no record without a key [kafka-key-missing]", "set kafka.key, or give the topic cleanup.policy=delete"))
 	}
 	return out
 }
@@ -253,9 +255,9 @@ func (t *InspectTopic) judgeRights(v *topicView) Finding {
 	case !v.rights.told():
 		return t.found(check, Unknown, "this Kafka does not tell what we may do (2.3 and later do)", "")
 	case !v.rights.has(kmsg.ACLOperationWrite):
-		return t.found(check, Problem, "no right to write", "allow "+v.who+" WRITE and DESCRIBE on it")
+		return t.found(check, Problem, "no right to write [kafka-forbidden]", "allow "+v.who+" WRITE and DESCRIBE on it")
 	case t.ReadBack && !v.rights.has(kmsg.ACLOperationRead):
-		return t.found(check, Warning, "may be written, but not read: after a crash, lines of the last second may come twice, and verify cannot look", "allow "+v.who+" READ on it")
+		return t.found(check, Warning, "may be written, but not read: after a crash, lines of the last second may come twice, and verify cannot look [kafka-forbidden]", "allow "+v.who+" READ on it")
 	}
 	return t.found(check, OK, "may be written", "")
 }
@@ -280,23 +282,23 @@ func (t *InspectTopic) judgeReplicas(v *topicView) Finding {
 			lagging = append(lagging, p.Partition)
 		}
 	}
-	of := func(which []int32, says string) string {
-		return fmt.Sprintf("%d of %d partitions %s (%s)", len(which), len(v.partitions), says, someOf(which))
+	of := func(which []int32, says, code string) string {
+		return fmt.Sprintf("%d of %d partitions %s (%s)%s", len(which), len(v.partitions), says, someOf(which), code)
 	}
 	insync := fmt.Sprintf("min.insync.replicas is %d", least)
 	switch {
 	case len(v.partitions) == 0:
-		return t.found(check, Problem, "it has no partition yet", "look at the cluster's controller")
+		return t.found(check, Problem, "it has no partition yet [kafka-leader]", "look at the cluster's controller")
 	case len(headless) > 0:
-		return t.found(check, Problem, of(headless, "have no leader: their lines wait"), "bring their brokers back")
+		return t.found(check, Problem, of(headless, "have no leader: their lines wait", " [kafka-leader]"), "bring their brokers back")
 	case len(unreachable) > 0:
-		return t.found(check, Problem, of(unreachable, "are led by a broker that cannot be used from here: their lines wait"), "see the broker above")
+		return t.found(check, Problem, of(unreachable, "are led by a broker that cannot be used from here: their lines wait", " [kafka-unreachable]"), "see the broker above")
 	case int64(replicas) < least:
-		return t.found(check, Problem, fmt.Sprintf("a partition has %d replicas, and %s: it can take nothing", replicas, insync), "give the topic more replicas, or lower its min.insync.replicas")
+		return t.found(check, Problem, fmt.Sprintf("a partition has %d replicas, and %s: it can take nothing [kafka-replicas]", replicas, insync), "give the topic more replicas, or lower its min.insync.replicas")
 	case len(short) > 0:
-		return t.found(check, Problem, of(short, "have fewer in-sync replicas than wanted: their lines wait; "+insync), "bring their brokers back")
+		return t.found(check, Problem, of(short, "have fewer in-sync replicas than wanted: their lines wait; "+insync, " [kafka-replicas]"), "bring their brokers back")
 	case len(lagging) > 0:
-		return t.found(check, Warning, of(lagging, "have replicas that are away or behind"), "look at the brokers of these replicas")
+		return t.found(check, Warning, of(lagging, "have replicas that are away or behind", ""), "look at the brokers of these replicas")
 	case replicas == 1:
 		return t.found(check, Warning, fmt.Sprintf("%d partitions, with one replica each: what is acknowledged is on one disk only", len(v.partitions)), "give the topic three replicas and min.insync.replicas=2, where losing lines matters")
 	case least == 1:

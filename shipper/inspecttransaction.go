@@ -29,7 +29,9 @@ func (i *inspection) transactions(ctx context.Context) {
 	default:
 		if err := supportsTransactions(resp); err != nil {
 			f.Status = Problem
-			f.Says, f.Remedy, _ = strings.Cut(strings.TrimSuffix(err.Error(), " [kafka-too-old]"), ": ")
+			const code = " [kafka-too-old]"
+			f.Says, f.Remedy, _ = strings.Cut(strings.TrimSuffix(err.Error(), code), ": ")
+			f.Says += code
 		}
 	}
 	i.add(f, i.checkpoints(ctx, topic))
@@ -58,9 +60,9 @@ func (i *inspection) checkpoints(ctx context.Context, topic string) Finding {
 	case errors.Is(err, kerr.UnknownTopicOrPartition) && i.o.CreateTopics != nil:
 		f.Says = "is missing, and is created at the first start (kafka.create_topics)"
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		f.Status, f.Says, f.Remedy = Problem, "is missing", CreateCheckpointTopic(topic)+"; or set kafka.create_topics"
+		f.Status, f.Says, f.Remedy = Problem, "is missing [kafka-topic-missing]", CreateCheckpointTopic(topic)+"; or set kafka.create_topics"
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		f.Status, f.Says, f.Remedy = Problem, "no right to it", "allow "+i.brokers.who()+" READ, WRITE and DESCRIBE on it"
+		f.Status, f.Says, f.Remedy = Problem, "no right to it [kafka-forbidden]", "allow "+i.brokers.who()+" READ, WRITE and DESCRIBE on it"
 	default:
 		f.Status, f.Says = Unknown, err.Error()
 	}

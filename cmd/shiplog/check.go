@@ -93,12 +93,18 @@ func printRight(w io.Writer, path string, conf *config.Config) {
 
 // checked is what check --connect --json prints.
 type checked struct {
-	Config   string            `json:"config"`
-	At       time.Time         `json:"at"`
-	OK       bool              `json:"ok"` // there is no problem
-	Problems int               `json:"problems"`
-	Warnings int               `json:"warnings"`
-	Findings []shipper.Finding `json:"findings"`
+	Config   string    `json:"config"`
+	At       time.Time `json:"at"`
+	OK       bool      `json:"ok"` // there is no problem
+	Problems int       `json:"problems"`
+	Warnings int       `json:"warnings"`
+	Findings []finding `json:"findings"`
+}
+
+// finding is one of them, with the code that what it says ends with.
+type finding struct {
+	shipper.Finding
+	Code string `json:"code,omitempty"`
 }
 
 func checkConnect(c *cobra.Command, path string, conf *config.Config, asJSON bool) error {
@@ -111,8 +117,9 @@ func checkConnect(c *cobra.Command, path string, conf *config.Config, asJSON boo
 	if c.Context().Err() != nil {
 		return c.Context().Err()
 	}
-	out := checked{Config: path, At: time.Now().UTC().Truncate(time.Second), Findings: found}
+	out := checked{Config: path, At: time.Now().UTC().Truncate(time.Second)}
 	for _, f := range found {
+		out.Findings = append(out.Findings, finding{f, agent.CodeOf(f.Says)})
 		switch f.Status {
 		case shipper.Problem:
 			out.Problems++

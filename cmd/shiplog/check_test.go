@@ -44,6 +44,9 @@ func TestCheckConnect(t *testing.T) {
 		t.Fatalf("--json: exit %d, %v, %+v: %s", code, err, got, errOut)
 	}
 	for _, f := range got.Findings {
+		if f["status"] == "problem" && (f["check"] != "topic" || f["code"] != "kafka-topic-missing" || !strings.HasSuffix(f["says"], " [kafka-topic-missing]")) {
+			t.Errorf("the problem is told as %v", f)
+		}
 		if f["check"] == "" || f["subject"] == "" || f["says"] == "" || !strings.Contains("ok unknown warning problem", f["status"]) {
 			t.Errorf("finding %v", f)
 		}

@@ -149,29 +149,13 @@ func decodeEntry(b []byte) (Entry, error) {
 	var e Entry
 	origin := false
 	for len(b) > 0 {
-		n, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return e, protowire.ParseError(size)
+		f, rest, err := nextField(b)
+		if err != nil {
+			return e, err
 		}
-		b = b[size:]
-		var v uint64
-		var s []byte
-		switch typ {
-		case protowire.VarintType:
-			v, size = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			v, size = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			s, size = protowire.ConsumeBytes(b)
-		default:
-			size = protowire.ConsumeFieldValue(n, typ, b)
-		}
-		if size < 0 {
-			return e, protowire.ParseError(size)
-		}
-		b = b[size:]
-		origin = origin || n == fieldOrigin
-		if err := e.set(n, v, s); err != nil {
+		b = rest
+		origin = origin || f.number == fieldOrigin
+		if err := e.set(f.number, f.value, f.bytes); err != nil {
 			return e, err
 		}
 	}

@@ -78,30 +78,20 @@ func appendHorizons(dst []byte, hs []Horizon, c Committed) []byte {
 // decodeHorizons is the opposite of appendHorizons, for the fields of the record.
 func decodeHorizons(fields []byte) (hs []Horizon, c Committed, err error) {
 	for len(fields) > 0 {
-		n, typ, size := protowire.ConsumeTag(fields)
-		if size < 0 {
-			return nil, c, protowire.ParseError(size)
+		f, rest, err := nextField(fields)
+		if err != nil {
+			return nil, c, err
 		}
-		fields = fields[size:]
-		var b []byte
-		if typ == protowire.BytesType {
-			b, size = protowire.ConsumeBytes(fields)
-		} else {
-			size = protowire.ConsumeFieldValue(n, typ, fields)
-		}
-		if size < 0 {
-			return nil, c, protowire.ParseError(size)
-		}
-		fields = fields[size:]
+		fields = rest
 		switch {
-		case typ != protowire.BytesType:
-		case n == fieldHorizon:
+		case f.typ != protowire.BytesType:
+		case f.number == fieldHorizon:
 			var h Horizon
-			if h, err = decodeHorizon(b); err == nil {
+			if h, err = decodeHorizon(f.bytes); err == nil {
 				hs = append(hs, h)
 			}
-		case n == fieldCommitted:
-			c, err = decodeCommitted(b)
+		case f.number == fieldCommitted:
+			c, err = decodeCommitted(f.bytes)
 		}
 		if err != nil {
 			return nil, c, err
@@ -112,30 +102,19 @@ func decodeHorizons(fields []byte) (hs []Horizon, c Committed, err error) {
 
 func decodeCommitted(b []byte) (c Committed, err error) {
 	for len(b) > 0 {
-		n, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return c, protowire.ParseError(size)
+		f, rest, err := nextField(b)
+		if err != nil {
+			return c, err
 		}
-		b = b[size:]
-		var v uint64
-		var s []byte
+		b = rest
 		switch {
-		case n == fieldCommittedID && typ == protowire.BytesType:
-			s, size = protowire.ConsumeBytes(b)
-			c.ID = string(s)
-		case n == fieldCommittedNumber && typ == protowire.VarintType:
-			v, size = protowire.ConsumeVarint(b)
-			c.Number = v
-		case n == fieldCommittedLeft && typ == protowire.VarintType:
-			v, size = protowire.ConsumeVarint(b)
-			c.Left = protowire.DecodeBool(v)
-		default:
-			size = protowire.ConsumeFieldValue(n, typ, b)
+		case f.number == fieldCommittedID && f.typ == protowire.BytesType:
+			c.ID = string(f.bytes)
+		case f.number == fieldCommittedNumber && f.typ == protowire.VarintType:
+			c.Number = f.value
+		case f.number == fieldCommittedLeft && f.typ == protowire.VarintType:
+			c.Left = protowire.DecodeBool(f.value)
 		}
-		if size < 0 {
-			return c, protowire.ParseError(size)
-		}
-		b = b[size:]
 	}
 	return c, nil
 }
@@ -143,34 +122,22 @@ func decodeCommitted(b []byte) (c Committed, err error) {
 func decodeHorizon(b []byte) (h Horizon, err error) {
 	h.From = map[int32]int64{}
 	for len(b) > 0 {
-		n, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return h, protowire.ParseError(size)
+		f, rest, err := nextField(b)
+		if err != nil {
+			return h, err
 		}
-		b = b[size:]
-		var v uint64
-		var s []byte
+		b = rest
 		switch {
-		case n == fieldSince && typ == protowire.Fixed64Type:
-			v, size = protowire.ConsumeFixed64(b)
-			h.Since = fromNanos(v)
-		case n == fieldTopic && typ == protowire.BytesType:
-			s, size = protowire.ConsumeBytes(b)
-			h.Topic = string(s)
-		case n == fieldFrom && typ == protowire.BytesType:
-			if s, size = protowire.ConsumeBytes(b); size >= 0 {
-				err = decodePairs(s, h.From)
-			}
-		default:
-			size = protowire.ConsumeFieldValue(n, typ, b)
-		}
-		if size < 0 {
-			return h, protowire.ParseError(size)
+		case f.number == fieldSince && f.typ == protowire.Fixed64Type:
+			h.Since = fromNanos(f.value)
+		case f.number == fieldTopic && f.typ == protowire.BytesType:
+			h.Topic = string(f.bytes)
+		case f.number == fieldFrom && f.typ == protowire.BytesType:
+			err = decodePairs(f.bytes, h.From)
 		}
 		if err != nil {
 			return h, err
 		}
-		b = b[size:]
 	}
 	if h.Topic == "" {
 		return h, errors.New("a horizon of no topic")

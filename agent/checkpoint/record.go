@@ -165,33 +165,21 @@ func appendRemoved(dst []byte, ids []uint64) []byte {
 // unknown ones, are passed over.
 func applyRecord(t recordType, fields []byte, entries map[uint64]Entry) error {
 	for len(fields) > 0 && (t == typeEntries || t == typeRemoved) {
-		n, typ, size := protowire.ConsumeTag(fields)
-		if size < 0 {
-			return protowire.ParseError(size)
+		f, rest, err := nextField(fields)
+		if err != nil {
+			return err
 		}
-		fields = fields[size:]
+		fields = rest
 		switch {
-		case t == typeEntries && n == fieldEntry && typ == protowire.BytesType:
-			b, k := protowire.ConsumeBytes(fields)
-			if size = k; k >= 0 {
-				e, err := decodeEntry(b)
-				if err != nil {
-					return err
-				}
-				entries[e.ID] = e
+		case t == typeEntries && f.number == fieldEntry && f.typ == protowire.BytesType:
+			e, err := decodeEntry(f.bytes)
+			if err != nil {
+				return err
 			}
-		case t == typeRemoved && n == fieldRemoved && typ == protowire.Fixed64Type:
-			id, k := protowire.ConsumeFixed64(fields)
-			if size = k; k >= 0 {
-				delete(entries, id)
-			}
-		default:
-			size = protowire.ConsumeFieldValue(n, typ, fields)
+			entries[e.ID] = e
+		case t == typeRemoved && f.number == fieldRemoved && f.typ == protowire.Fixed64Type:
+			delete(entries, f.value)
 		}
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		fields = fields[size:]
 	}
 	return nil
 }

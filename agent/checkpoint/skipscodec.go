@@ -212,40 +212,24 @@ type skipFields struct {
 func decodeSkipFields(b []byte) (skipFields, error) {
 	var f skipFields
 	for len(b) > 0 {
-		n, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return f, protowire.ParseError(size)
+		one, rest, err := nextField(b)
+		if err != nil {
+			return f, err
 		}
-		b = b[size:]
-		var v uint64
-		switch typ {
-		case protowire.VarintType:
-			v, size = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			v, size = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			var s []byte
-			if s, size = protowire.ConsumeBytes(b); n == fieldSkipSpans {
-				f.spans = s
-			}
-		default:
-			size = protowire.ConsumeFieldValue(n, typ, b)
-		}
-		if size < 0 {
-			return f, protowire.ParseError(size)
-		}
-		b = b[size:]
-		switch n {
+		b = rest
+		switch one.number {
 		case fieldSkipFile:
-			f.file = v
+			f.file = one.value
 		case fieldSkipReason:
-			f.reason = v
+			f.reason = one.value
 		case fieldSkipStart:
-			f.start = int64(v)
+			f.start = int64(one.value)
 		case fieldSkipEnd:
-			f.end = int64(v)
+			f.end = int64(one.value)
 		case fieldSkipWhen:
-			f.when = v
+			f.when = one.value
+		case fieldSkipSpans:
+			f.spans = one.bytes
 		}
 	}
 	return f, nil

@@ -94,6 +94,15 @@ func (c connection) optsOn(n Network) ([]kgo.Opt, error) {
 	return opts, nil
 }
 
+// client makes a client that only asks. It dials nothing.
+func (c connection) client(n Network) (*kgo.Client, error) {
+	opts, err := c.optsOn(n)
+	if err != nil {
+		return nil, err
+	}
+	return kgo.NewClient(opts...)
+}
+
 // producerOpts are those of every client that a Producer makes. batchMax
 // tells the largest batch for a topic, before compression. b is of the Producer.
 func producerOpts(o Options, b *brokers, batchMax func(topic string) int32) ([]kgo.Opt, error) {

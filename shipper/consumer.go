@@ -187,11 +187,7 @@ func (c *consumer) commit(ctx context.Context, client *kgo.Client) {
 // dial finds out, before a group is joined, whether we may come in at all.
 // That no broker answers is no error: they may be up later.
 func (c *consumer) dial(ctx context.Context) error {
-	base, err := connection{c.opts.Brokers, c.opts.ClientID, &c.brokers}.opts()
-	if err != nil {
-		return err
-	}
-	client, err := kgo.NewClient(base...)
+	client, err := connection{c.opts.Brokers, c.opts.ClientID, &c.brokers}.client(Network{})
 	if err != nil {
 		return err
 	}

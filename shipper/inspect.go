@@ -88,11 +88,7 @@ func (i *inspection) patience() time.Duration {
 
 // at has do use a client that knows of one address only.
 func (i *inspection) at(ctx context.Context, addr string, do func(context.Context, *kgo.Client) error) error {
-	base, err := connection{[]string{addr}, i.o.ClientID, &i.brokers}.optsOn(i.o.Network)
-	if err != nil {
-		return err
-	}
-	client, err := kgo.NewClient(base...)
+	client, err := connection{[]string{addr}, i.o.ClientID, &i.brokers}.client(i.o.Network)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TopicNames returns the names of the topics that this user may see, sorted,
@@ -20,11 +19,7 @@ func TopicNames(ctx context.Context, o ScanOptions) ([]string, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &scanner{o: o, brokers: brokers{log: o.Log, tls: o.TLS, sasl: o.SASL}}
-	base, err := connection{o.Brokers, o.ClientID, &s.brokers}.optsOn(o.Network)
-	if err != nil {
-		return nil, err
-	}
-	client, err := kgo.NewClient(base...)
+	client, err := connection{o.Brokers, o.ClientID, &s.brokers}.client(o.Network)
 	if err != nil {
 		return nil, err
 	}

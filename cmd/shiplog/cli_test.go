@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"shiplog/agent/checkpoint"
+	"shiplog/agent/config"
 	"shiplog/agent/envelope"
 )
 
@@ -66,7 +67,7 @@ func TestExitStatus(t *testing.T) {
 		{"a topic of dots", []string{"consume", "--brokers", "127.0.0.1:1", ".."}, 2, `".." is not a topic name`},
 		{"a topic too long", []string{"consume", "--brokers", "127.0.0.1:1", strings.Repeat("t", 250)}, 2, "at most 249"},
 		{"from nowhere", []string{"consume", "--brokers", "localhost", "--from", "x", "t"}, 2, "beginning, end"},
-		{"schema of nothing", []string{"schema"}, 2, "schema envelope"},
+		{"schema of nothing", []string{"schema"}, 2, "schema envelope, or shiplog schema config"},
 		{"state of nothing", []string{"state"}, 2, "state list"},
 		{"no state directory", []string{"state", "list"}, 2, "--state-dir"},
 		{"state directory that is not there", []string{"state", "list", "--state-dir", "/nowhere"}, 1, "/nowhere"},
@@ -99,10 +100,12 @@ const (
 	strict  = `{"message":"There was a connection error when attempting to gather data from SQL Server: [server_name].meag.org","payload":{"application":"Pool Cars","username":"jpowell","operation":"LoadVehicleUsages","params":{"paramA":"test_parameter_valueA","paramB":"test_parameter_valueB"}}}`
 )
 
-func TestSchemaEnvelope(t *testing.T) {
-	code, out, _ := call(t, "", "schema", "envelope")
-	if code != 0 || out != string(envelope.Schema()) || !json.Valid([]byte(out)) {
-		t.Errorf("exit %d: %s", code, out)
+func TestSchema(t *testing.T) {
+	for of, want := range map[string][]byte{"envelope": envelope.Schema(), "config": config.Schema()} {
+		code, out, _ := call(t, "", "schema", of)
+		if code != 0 || out != string(want) || !json.Valid([]byte(out)) {
+			t.Errorf("%s: exit %d: %s", of, code, out)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"shiplog/agent/config"
 	"shiplog/agent/envelope"
 )
 
@@ -14,17 +15,24 @@ func newSchema() *cobra.Command {
 		Short: "Print a JSON Schema",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError{errors.New("say of what: shiplog schema envelope")}
+			return usageError{errors.New("say of what: shiplog schema envelope, or shiplog schema config")}
 		},
 	}
-	c.AddCommand(&cobra.Command{
-		Use:   "envelope",
-		Short: "Print the JSON Schema of the messages that shiplog sends",
+	c.AddCommand(
+		printSchema("envelope", "Print the JSON Schema of the messages that shiplog sends", envelope.Schema),
+		printSchema("config", "Print the JSON Schema of the configuration, for editors", config.Schema),
+	)
+	return c
+}
+
+func printSchema(of, short string, schema func() []byte) *cobra.Command {
+	return &cobra.Command{
+		Use:   of,
+		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := c.OutOrStdout().Write(envelope.Schema())
+			_, err := c.OutOrStdout().Write(schema())
 			return err
 		},
-	})
-	return c
+	}
 }

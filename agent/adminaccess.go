@@ -44,7 +44,7 @@ func adminWarnings(c *config.Config, now time.Time) []string {
 		if now.After(end) {
 			verb = "has expired"
 		}
-		out = append(out, fmt.Sprintf("admin.tls.cert_file: %s %s at %s: renew it; the new one is used without a restart", g.CertFile, verb, end.UTC().Format(time.RFC3339)))
+		out = append(out, fmt.Sprintf("admin.tls.cert_file: %s %s at %s: renew it; the new one is used without a restart [certificate-ends]", g.CertFile, verb, end.UTC().Format(time.RFC3339)))
 	}
 	return out
 }

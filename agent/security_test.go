@@ -70,7 +70,7 @@ func TestConnectionSaysWhatIsWrong(t *testing.T) {
 	}
 	for want, file := range map[string]string{"kafka.sasl.password_file: open": "/nowhere/p", "is empty": os.DevNull} {
 		c := &config.Config{Kafka: config.Kafka{SASL: &config.SASL{Mechanism: "PLAIN", Username: "u", PasswordFile: file}}}
-		if w := Warnings(c); len(w) != 1 || !strings.Contains(w[0], want) {
+		if w := Warnings(c); len(w) != 1 || !strings.Contains(w[0], want) || CodeOf(w[0]) != "config-secret" {
 			t.Errorf("%s: %q", file, w)
 		}
 	}

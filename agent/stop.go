@@ -57,14 +57,14 @@ func (a *Agent) onceResult(ctx context.Context, drained bool) error {
 		errs = append(errs, fenced)
 	}
 	if !drained || ctx.Err() != nil {
-		errs = append(errs, errors.New("ended before everything was read and acknowledged; run it again to go on"))
+		errs = append(errs, errors.New("ended before everything was read and acknowledged; run it again to go on [stopped-early]"))
 	}
 	for path, reason := range a.tailer.Unreadable() {
-		errs = append(errs, fmt.Errorf("%s: %s", path, reason))
+		errs = append(errs, fmt.Errorf("%s: %s [file-unreadable]", path, reason))
 	}
 	for _, f := range a.tailer.Files() {
 		if f.State == "unreadable" {
-			errs = append(errs, fmt.Errorf("%s: %s", f.Path, f.Reason))
+			errs = append(errs, fmt.Errorf("%s: %s [file-unreadable]", f.Path, f.Reason))
 		}
 	}
 	return errors.Join(errs...)

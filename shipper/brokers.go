@@ -2,6 +2,7 @@ package shipper
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,8 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, conn
 	switch paced, ok := conn.(*pacedConn); {
 	case errors.As(err, new(*pausedError)):
 		return // nobody was dialled
+	case errors.Is(err, context.Canceled):
+		return // we gave up, as a stop does: that says nothing of the broker
 	case err != nil:
 		b.pacer.explained(addrOf(meta), err)
 	case ok:

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -77,6 +78,7 @@ func TestBrokerStates(t *testing.T) {
 		{func() { b.OnBrokerConnect(seed, 0, nil, fmt.Errorf("refused")) }, BrokerUnreachable, -1},
 		{func() { b.OnBrokerConnect(seed, 0, nil, fmt.Errorf("refused")) }, BrokerUnreachable, -1},
 		{func() { b.OnBrokerConnect(seed, 0, nil, nil) }, BrokerConnected, -1},
+		{func() { b.OnBrokerConnect(seed, 0, nil, fmt.Errorf("dial: %w", context.Canceled)) }, BrokerConnected, -1}, // we stop
 		{func() { b.OnBrokerConnect(known, 0, nil, nil) }, BrokerConnected, 3},
 		{func() { b.OnBrokerDisconnect(seed, nil) }, BrokerConnected, 3},
 		{func() { b.OnBrokerDisconnect(known, nil) }, BrokerIdle, 3},

@@ -61,7 +61,7 @@ func (o *OAuth) warning() string {
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return ""
 	}
-	return "kafka.sasl.oauth.token_endpoint: " + u.Redacted() + " is not encrypted, and gets the client's secret: use https"
+	return "kafka.sasl.oauth.token_endpoint: " + u.Redacted() + " is not encrypted, and gets the client's secret: use https [config-doubtful]"
 }
 
 const (

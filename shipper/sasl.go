@@ -152,7 +152,7 @@ func (s *SASL) warnings() []string {
 			out = append(out, w)
 		}
 		if _, err := of.read(); err != nil {
-			out = append(out, err.Error())
+			out = append(out, err.Error()+" [config-secret]")
 		}
 	}
 	if w := s.OAuth.warning(); w != "" {

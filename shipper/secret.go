@@ -103,5 +103,5 @@ func ExposedFile(key, name string) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%s: %s can be read by everyone on this host (mode %04o): chmod o-rwx %s", key, path, mode, path)
+	return fmt.Sprintf("%s: %s can be read by everyone on this host (mode %04o): chmod o-rwx %s [secret-exposed]", key, path, mode, path)
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -451,6 +452,11 @@ func TestSecretsThatAllMayRead(t *testing.T) {
 		&SASL{Password: Secret{File: open, Key: "p"}, OAuth: OAuth{TokenEndpoint: "http://login.example.org/", ClientSecret: Secret{File: closed}}, Kerberos: Kerberos{KeytabFile: open}})
 	if len(got) != 4 || !strings.Contains(got[1], "p: "+open+" can be read by everyone on this host (mode 0644): chmod o-rwx "+open) || !strings.Contains(got[3], "use https") {
 		t.Errorf("%q", got)
+	}
+	for _, w := range got {
+		if !regexp.MustCompile(` \[(secret-exposed|config-doubtful)\]$`).MatchString(w) {
+			t.Errorf("no code at the end of %q", w)
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ func (t *TLS) warnings(now time.Time) []string {
 		out = append(out, w)
 	}
 	if end := t.ends(); !end.IsZero() && end.Sub(now) < expiresWithin {
-		out = append(out, "kafka.tls.cert_file: "+t.expiry(end, now)+": renew it; the new one is used without a restart")
+		out = append(out, "kafka.tls.cert_file: "+t.expiry(end, now)+": renew it; the new one is used without a restart [certificate-ends]")
 	}
 	return out
 }

@@ -93,7 +93,7 @@ state_dir: /tmp/x
 	if s := fmt.Sprintf("%v %+v %#v %s", c.Kafka.SASL, *c.Kafka.SASL, *c.Kafka.SASL, c.Kafka.SASL.Password); strings.Contains(s, "s3cret") {
 		t.Errorf("the password is printed: %s", s)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "state_dir") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "state_dir") || !strings.HasSuffix(c.Warnings[0], " [config-doubtful]") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }

@@ -114,7 +114,7 @@ func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
 }
 
 func (d *decoder) warn(n *yaml.Node, path, format string, args ...any) {
-	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: %s: %s", d.file, n.Line, n.Column, path, fmt.Sprintf(format, args...)))
+	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: %s: %s [config-doubtful]", d.file, n.Line, n.Column, path, fmt.Sprintf(format, args...)))
 }
 
 // parse returns the mapping that the document is, or nil after an error.

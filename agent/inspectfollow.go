@@ -38,17 +38,11 @@ func (n *Inspector) Follow(ctx context.Context, path string, fn func(*Inspected)
 
 // notCompressed returns an error if what lies at path can only be read as a whole.
 func notCompressed(path string) error {
-	f, err := openShared(path)
+	c, err := compressionOf(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	head := make([]byte, 10)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if c := compressionOf(head[:n]); c != "" {
+	if c != "" {
 		return fmt.Errorf("%s is compressed (%s), so nothing will be appended to it: read it without --follow", path, c)
 	}
 	return nil

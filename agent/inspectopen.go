@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"shiplog/tailer"
+
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -51,9 +53,28 @@ func (l *openLog) Close() error {
 	return l.file.Close()
 }
 
+// compressionOf tells how the file at path is compressed, by its first bytes: "" for
+// not at all. Its error wraps tailer.ErrCompression for a way that is not read.
+func compressionOf(path string) (string, error) {
+	f, err := openShared(path)
+	if err != nil {
+		return "", err
+	}
+	head := make([]byte, 10)
+	n, err := io.ReadFull(f, head)
+	if err = errors.Join(ignoreEnd(err), f.Close()); err != nil {
+		return "", err
+	}
+	how, err := tailer.Compression(head[:n])
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return how, nil
+}
+
 // Uncompressed returns what is in a stream that may be compressed with gzip,
 // zstd or bzip2, which its first bytes tell, and a function that gives up what
-// the reader needs.
+// the reader needs. What is compressed otherwise is an error, as for a run.
 func Uncompressed(r io.Reader) (io.Reader, func(), error) {
 	b := bufio.NewReader(r)
 	head, err := b.Peek(10)
@@ -61,18 +82,34 @@ func Uncompressed(r io.Reader) (io.Reader, func(), error) {
 		return nil, nil, err
 	}
 	nothing := func() {}
-	switch compressionOf(head) {
+	how, err := tailer.Compression(head)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch how {
 	case "gzip":
 		z, err := gzip.NewReader(b)
-		return z, nothing, err
+		return endsInOrder{z}, nothing, err
 	case "zstd":
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, z.Close, nil
+		return endsInOrder{z}, z.Close, nil
 	case "bzip2":
-		return bzip2.NewReader(b), nothing, nil
+		return endsInOrder{bzip2.NewReader(b)}, nothing, nil
 	}
 	return b, nothing, nil
+}
+
+// endsInOrder reads a compressed stream, and says in words that it was cut off.
+type endsInOrder struct{ io.Reader }
+
+// Read implements io.Reader.
+func (r endsInOrder) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: the compressed data is still being written, or was cut off", err)
+	}
+	return n, err
 }

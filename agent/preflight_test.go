@@ -43,6 +43,7 @@ func TestPreflight(t *testing.T) {
 	r := newRig(t, kfake.SeedTopics(1, topic, "dead", "app.one"))
 	r.append("a.log", "one\n")
 	r.must(os.Mkdir(r.path("dir.log"), 0o755))
+	r.append("zip.log", "PK\x03\x04 and so on\n")
 	r.c.Inputs[0].Paths = append(r.c.Inputs[0].Paths, r.path("dir.log"))
 	r.c.Kafka.DeadLetter.Topic = "dead"
 	templated := r.c.Inputs[0]
@@ -58,10 +59,11 @@ func TestPreflight(t *testing.T) {
 	finds(t, found, "topic.template", "app.{{.application}}", shipper.OK, "1 topics")
 	finds(t, found, "topic.rights", "app.one (by template)", shipper.OK)
 	finds(t, found, "state_dir", r.c.StateDir, shipper.OK, "can be made")
-	finds(t, found, "input.files", first, shipper.Problem, "1 of 2 files cannot be read")
+	finds(t, found, "input.files", first, shipper.Problem, "2 of 3 files cannot be read")
 	finds(t, found, "input.file", r.path("dir.log"), shipper.Problem, "it is a folder", "name the files in it")
+	finds(t, found, "input.file", r.path("zip.log"), shipper.Problem, "zip: compression that is not read", "leave it out by exclude")
 	finds(t, found, "input.files", "templated", shipper.Warning, "none does not exist")
-	finds(t, found, "limit.descriptors", "open files", shipper.OK, "2 files")
+	finds(t, found, "limit.descriptors", "open files", shipper.OK, "3 files")
 	finds(t, found, "limit.watches", "file system events", shipper.OK, "1 folder")
 	if isThere(r.c.StateDir) {
 		t.Error("the state directory was made")

@@ -143,12 +143,12 @@ func whyUnreadable(f tailer.Sighted) (says, remedy string) {
 		return "", ""
 	}
 	if f.Err == nil && f.Mode.IsRegular() {
-		file, err := openShared(f.Name)
-		if err == nil {
-			err = file.Close()
-		}
-		if err == nil {
+		_, err := compressionOf(f.Name)
+		switch {
+		case err == nil:
 			return "", ""
+		case errors.Is(err, tailer.ErrCompression):
+			return errors.Unwrap(err).Error(), "compress it by one of these, or leave it out by exclude"
 		}
 		f.Err = err
 	}

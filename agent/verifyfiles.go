@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"cmp"
 	"compress/bzip2"
 	"errors"
@@ -178,16 +177,11 @@ func matches(globs []string, path string) bool {
 
 // look reads the beginning of the file.
 func (f *onDisk) look() error {
-	file, err := openShared(f.path)
-	if err != nil {
+	var err error
+	if f.compression, err = compressionOf(f.path); err != nil {
 		return err
 	}
-	magic := make([]byte, 10)
-	n, err := io.ReadFull(file, magic)
-	if err = errors.Join(ignoreEnd(err), file.Close()); err != nil {
-		return err
-	}
-	if f.compression = compressionOf(magic[:n]); f.compression != "" {
+	if f.compression != "" {
 		f.size = -1
 	}
 	c, err := f.open()
@@ -204,19 +198,6 @@ func ignoreEnd(err error) error {
 		return nil
 	}
 	return err
-}
-
-// compressionOf tells a compressed file by its first bytes.
-func compressionOf(b []byte) string {
-	switch {
-	case bytes.HasPrefix(b, []byte{0x1f, 0x8b, 8}):
-		return "gzip"
-	case bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		return "zstd"
-	case len(b) >= 10 && bytes.HasPrefix(b, []byte("BZh")) && string(b[4:10]) == "1AY&SY":
-		return "bzip2"
-	}
-	return ""
 }
 
 // errChanged says that a file is no longer the one that was listed.

@@ -48,7 +48,25 @@ func (q *question) known(d *pathInfo) (*checkpoint.Entry, sameness) {
 	if named != nil {
 		return named, byName
 	}
+	if e := q.unreadable(d); e != nil {
+		return e, bySelf
+	}
 	return copied, byContent
+}
+
+// unreadable returns the entry of a file that the agent has met there and cannot
+// read: its content can prove nothing.
+func (q *question) unreadable(d *pathInfo) *checkpoint.Entry {
+	for i := range q.entries {
+		e := &q.entries[i]
+		if d.kind != pathFile || e.Dev != d.dev || e.Ino != d.ino {
+			continue
+		}
+		if f, _ := q.live(e); f != nil && f.State == "unreadable" && (f.Path == q.file || f.Path == d.real) {
+			return e
+		}
+	}
+	return nil
 }
 
 // provable is the offset from which on content alone tells which file it is.

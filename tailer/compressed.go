@@ -31,8 +31,9 @@ func (c packing) String() string { return [...]string{"plain", "gzip", "zstd", "
 // sniffLen is how many bytes of a file tell how it is compressed.
 const sniffLen = 10
 
-// errCannotUnpack is the answer to a compression that is recognised only.
-var errCannotUnpack = errors.New("compression that is not read: use gzip, zstd or bzip2")
+// ErrCompression says that a file is compressed in a way that is recognised, and not
+// read: xz, lz4, zip.
+var ErrCompression = errors.New("compression that is not read: use gzip, zstd or bzip2")
 
 // sniff recognises how a file of that size is compressed. No text begins like any
 // of them.
@@ -56,10 +57,21 @@ func sniff(f io.ReaderAt, size int64) (packing, error) {
 	}
 	for name, magic := range map[string]string{"xz": "\xfd7zXZ\x00", "lz4": "\x04\x22\x4d\x18", "zip": "PK\x03\x04"} {
 		if strings.HasPrefix(h, magic) {
-			return notPacked, fmt.Errorf("%s: %w", name, errCannotUnpack)
+			return notPacked, fmt.Errorf("%s: %w", name, ErrCompression)
 		}
 	}
 	return notPacked, nil
+}
+
+// Compression tells from the first ten bytes of a file, or all where it has fewer, how
+// it is compressed: gzip, zstd, bzip2, or "" for not at all. Its error names a
+// compression that is recognised and not read.
+func Compression(head []byte) (string, error) {
+	c, err := sniff(bytes.NewReader(head), int64(len(head)))
+	if err != nil || c == notPacked {
+		return "", err
+	}
+	return c.String(), nil
 }
 
 // settledPlain reports whether a content that was taken for a plain file is one:

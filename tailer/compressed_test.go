@@ -69,7 +69,7 @@ func TestSniff(t *testing.T) {
 			t.Errorf("%q: %v, %v; want plain", head, c, err)
 		}
 	}
-	if _, err := sniff(strings.NewReader("\xfd7zXZ\x00\x00"), 0); !errors.Is(err, errCannotUnpack) {
+	if _, err := sniff(strings.NewReader("\xfd7zXZ\x00\x00"), 0); !errors.Is(err, ErrCompression) {
 		t.Errorf("xz: %v", err)
 	}
 }

@@ -140,7 +140,7 @@ func (f *traces) apart(c, own content) bool {
 // unopened says what it means for the comparison of a file that it could not be
 // opened.
 func unopened(err error) answer {
-	if errors.Is(err, errCannotUnpack) || errors.Is(err, errNotRegular) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, ErrCompression) || errors.Is(err, errNotRegular) || errors.Is(err, fs.ErrPermission) {
 		return no
 	}
 	return notYet // it was renamed meanwhile, or the disk gave an error

@@ -147,6 +147,9 @@ func TestParseReads(t *testing.T) {
 	if code, _, errOut := call(t, "", "parse", file(t, "b.gz", gz.String()[:gz.Len()-6])); code != 1 || !strings.Contains(errOut, "b.gz: unexpected EOF") {
 		t.Errorf("a torn file: exit %d, %s", code, errOut)
 	}
+	if code, out, errOut := call(t, "", "parse", file(t, "b.zip", "PK\x03\x04 and so on\n")); code != 1 || out != "" || !strings.Contains(errOut, "zip: compression that is not read") {
+		t.Errorf("a zip: exit %d, %s%s", code, out, errOut)
+	}
 	for _, name := range []string{"c.gz", "c.bz2"} {
 		content := map[string]string{"c.gz": gz.String(), "c.bz2": string(bz)}[name]
 		if code, out, errOut := call(t, "", "parse", "--follow", file(t, name, content)); code != 1 || out != "" || !strings.Contains(errOut, "without --follow") {

@@ -82,6 +82,9 @@ func (c *checkpointTopic) find(ctx context.Context, client *kgo.Client) error {
 	defer cancel()
 	admin := kadm.NewClient(client)
 	details, err := admin.ListTopics(ctx, c.name)
+	if errors.Is(err, kerr.TopicAuthorizationFailed) { // where it is of all topics that were asked for, kadm says it so
+		return c.describe(kerr.TopicAuthorizationFailed)
+	}
 	if err != nil {
 		return errors.New(c.p.brokers.unreachable(c.p.opts.Brokers, err))
 	}
@@ -169,8 +172,21 @@ func replicationOf(spec *TopicSpec) int16 {
 	return spec.Replication
 }
 
+// describedError is an error in the words of describe.
+type describedError struct{ error }
+
+func (e *describedError) Unwrap() error { return e.error }
+
 // describe tells an operator what err means, and what to do about it.
 func (c *checkpointTopic) describe(err error) error {
+	if _, is := errors.AsType[*describedError](err); is {
+		return err
+	}
+	return &describedError{c.words(err)}
+}
+
+// words is what describe says.
+func (c *checkpointTopic) words(err error) error {
 	code, _ := errors.AsType[*kerr.Error](err)
 	switch code {
 	case kerr.TopicAuthorizationFailed:

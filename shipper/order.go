@@ -2,6 +2,7 @@ package shipper
 
 import (
 	"context"
+	"encoding/binary"
 	"sync/atomic"
 	"time"
 
@@ -152,12 +153,12 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 }
 
 // streamPartition spreads streams over n partitions, the same way in every run.
-func streamPartition(stream uint64, n int) int {
+func streamPartition(stream uint64, n int) int { return int(streamHash(stream) % uint64(n)) }
+
+func streamHash(stream uint64) uint64 {
 	var b [8]byte
-	for i := range b {
-		b[i] = byte(stream >> (8 * i))
-	}
-	return int(xxhash.Sum64(b[:]) % uint64(n))
+	binary.LittleEndian.PutUint64(b[:], stream)
+	return xxhash.Sum64(b[:])
 }
 
 // gate makes a sequence learn of a failure before anything behind it is sent.

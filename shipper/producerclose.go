@@ -8,10 +8,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Close waits for what is in flight until ctx ends. Then done is called for
-// every batch that was not reported yet, with Settled() < len(Records), and
-// ErrNotDrained is returned. When Close returns, all goroutines have ended and
-// done will not be called again. Only the first call does anything.
+// Close waits for what is in flight until ctx ends, or another process has taken
+// the transactional.id over. Then done is called for every batch that was not
+// reported yet, with Settled() < len(Records), and ErrNotDrained is returned. When
+// Close returns, all goroutines have ended and done will not be called again. Only
+// the first call does anything.
 func (p *Producer) Close(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closing {
@@ -30,10 +31,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 
-	select {
-	case <-p.drained:
-	case <-ctx.Done():
-	}
+	why := p.awaitDrained(ctx)
 	p.lastLetters(ctx)
 	p.shutDown()
 	left := p.takeOpen()
@@ -48,9 +46,25 @@ func (p *Producer) Close(ctx context.Context) error {
 	}
 	if len(left) > 0 {
 		return fmt.Errorf("%w: %d records in %d batches are left, they have to be read again: %w",
-			ErrNotDrained, records, len(left), context.Cause(ctx))
+			ErrNotDrained, records, len(left), why)
 	}
 	return nil
+}
+
+// awaitDrained waits until no batch is open, and returns why that is in vain.
+func (p *Producer) awaitDrained(ctx context.Context) error {
+	var gone chan struct{}
+	if p.txn != nil {
+		gone = p.txn.gone
+	}
+	select {
+	case <-p.drained:
+		return nil
+	case <-gone:
+		return p.txn.lost
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // lastLetters lets the letters that are due go to their topic. What does not

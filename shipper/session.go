@@ -35,6 +35,9 @@ func (p *Producer) newSession() (*session, error) {
 		if careful {
 			limit = soloBatchBytes
 		}
+		if topic == "" { // kgo looks whether the answer is possible at all
+			return limit
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		// kgo asks at each update of its metadata, but keeps to the first

@@ -78,7 +78,7 @@ func (t *transactor) produceCheckpoint(number uint64, kept []Kept) {
 	for i := range kept {
 		records = append(records, &kgo.Record{Key: []byte(keyOf(t.o.ID, kept[i].Key)), Value: kept[i].append(number)})
 	}
-	own := &transactStream{Context: context.Background(), id: t.topic.stream()}
+	own := newTransactStream(t.topic.stream())
 	t.mu.Lock()
 	t.unlanded++
 	t.mu.Unlock()

@@ -58,11 +58,13 @@ type transactor struct {
 	letters map[letterID]uint64
 	resumed bool // what was committed before us is known
 	claimed bool // the newest in the topic is ours
+	lost    *FencedError
 	careful bool // the client takes records of any size, and is flushed by hand
 	singly  bool // each record goes in a batch of its own
 
 	limit   atomic.Int64  // bytes of memory in a transaction
 	closing chan struct{} // closed by Close: no batch comes any more
+	gone    chan struct{} // closed when lost is set: nothing is committed any more
 
 	mu       sync.Mutex // guards what follows; never held while calling kgo or the Producer
 	client   *kgo.Client
@@ -89,6 +91,7 @@ type commit struct {
 type transactStream struct {
 	context.Context // of its records: how the partitioner finds the stream
 	id              uint64
+	hash            uint64  // of id: it chooses the partition
 	queue           []*unit // in order
 	busy            bool    // its queue is being handed over, or looked at
 	// While held:
@@ -100,13 +103,17 @@ type transactStream struct {
 	restamp  bool // its records have a time that the topic refuses
 }
 
+func newTransactStream(id uint64) *transactStream {
+	return &transactStream{Context: context.Background(), id: id, hash: streamHash(id)}
+}
+
 func newTransactor(p *Producer, o Transaction) *transactor {
 	if o.Interval == 0 {
 		o.Interval = DefaultCommitInterval
 	}
 	t := &transactor{
 		p: p, o: o, topic: checkpointTopic{p: p, id: o.ID, name: o.Topic}, wake: make(chan struct{}, 1),
-		instance: rand.Uint64(), streams: make(map[uint64]*transactStream), closing: make(chan struct{}),
+		instance: rand.Uint64(), streams: make(map[uint64]*transactStream), closing: make(chan struct{}), gone: make(chan struct{}),
 	}
 	t.limit.Store(p.opts.MemoryLimit / 2)
 	return t
@@ -121,7 +128,7 @@ func (t *transactor) enter(b *Batch, more []*span) {
 	t.mu.Lock()
 	st := t.streams[b.Stream]
 	if st == nil {
-		st = &transactStream{Context: context.Background(), id: b.Stream}
+		st = newTransactStream(b.Stream)
 		t.streams[b.Stream] = st
 	}
 	u.stream = st

@@ -436,6 +436,10 @@ func TestAnotherProcessFences(t *testing.T) {
 	if first.isDone(late) {
 		t.Error("done, though another has the id")
 	}
+	var fenced *FencedError
+	if err := first.Close(t.Context()); !errors.Is(err, ErrNotDrained) || !errors.As(err, &fenced) { // it does not wait for what cannot be
+		t.Errorf("Close: %v", err)
+	}
 	b = second.produce(batch(1, numbered(1, 10, 10)...))
 	second.settle(b)
 	if second.fenced.Load() != nil {

@@ -82,6 +82,9 @@ func (t *transactor) claimSome(ctx context.Context, kept []Kept, waiting func(st
 // over with it, until that succeeds: the outcome of a commit that was asked for is
 // known then. It fails only if ctx ends first, or where waiting does not help.
 func (t *transactor) connect(ctx context.Context, waiting func(string)) error {
+	if t.lost != nil {
+		return t.lost
+	}
 	for failures := 0; ; failures++ {
 		if failures > 0 && !sleep(ctx, t.p.tune.backoff(failures)) || ctx.Err() != nil {
 			return ctx.Err()
@@ -97,11 +100,7 @@ func (t *transactor) connect(ctx context.Context, waiting func(string)) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case is:
-			t.setTrouble(err.Error())
-			t.p.opts.Log.Error(err.Error())
-			if t.o.Fenced != nil {
-				t.o.Fenced(fenced)
-			}
+			t.lose(fenced)
 			return err
 		case !t.claimed && (errors.Is(err, ErrTooOld) || errors.Is(err, errForeign)):
 			return err
@@ -110,6 +109,17 @@ func (t *transactor) connect(ctx context.Context, waiting func(string)) error {
 		}
 		waiting(t.describe(err).Error())
 		t.p.opts.Log.Debug("cannot take the transactional.id over yet", "transactional_id", t.o.ID, "error", err)
+	}
+}
+
+// lose notes, once, that another process has the transactional.id.
+func (t *transactor) lose(fenced *FencedError) {
+	t.lost = fenced
+	close(t.gone)
+	t.setTrouble(fenced.Error())
+	t.p.opts.Log.Error(fenced.Error())
+	if t.o.Fenced != nil {
+		t.o.Fenced(fenced)
 	}
 }
 

@@ -278,7 +278,11 @@ func (c *consumer) fault(topic string, err error) error {
 	}
 	if time.Since(c.warned) > faultEvery {
 		c.warned = time.Now()
-		c.opts.Log.Warn("cannot read, trying again [kafka-read]", "topic", topic, "error", err)
+		log := c.opts.Log
+		if topic != "" { // else it is asked about all, or about none yet
+			log = log.With("topic", topic)
+		}
+		log.Warn("cannot read, trying again [kafka-read]", "error", err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -91,25 +92,39 @@ func (d *decoder) broker(to *[]string) setter {
 		if !ok {
 			return
 		}
-		if strings.Contains(s, "@") { // not to be shown
-			d.fail(n, path, "holds a user or password; write host:port, and who we are in kafka.sasl")
-			return
+		addr, err := Broker(s)
+		switch {
+		case errors.Is(err, errNoAddress):
+			d.fail(n, path, "%v; several brokers are a list: [\"kafka1:9092\", \"kafka2:9092\"]", err)
+		case err != nil:
+			d.fail(n, path, "%v", err)
+		default:
+			*to = append(*to, addr)
 		}
-		if strings.Contains(s, "://") {
-			d.fail(n, path, "%q: write host:port without a scheme; for TLS set kafka.tls", s)
-			return
-		}
-		host, port, err := net.SplitHostPort(s)
-		if err != nil {
-			host, port = strings.Trim(s, "[]"), "9092"
-		}
-		p, perr := strconv.Atoi(port)
-		if host == "" || strings.ContainsAny(host, " \t/,") || strings.Contains(host, ":") && net.ParseIP(host) == nil || perr != nil || p < 1 || p > 65535 {
-			d.fail(n, path, "%q is not host:port; several brokers are a list: [\"kafka1:9092\", \"kafka2:9092\"]", s)
-			return
-		}
-		*to = append(*to, net.JoinHostPort(host, port))
 	}
+}
+
+// errNoAddress says that a text is no address of a broker.
+var errNoAddress = errors.New("is not host:port")
+
+// Broker reads the address of a broker, a host or host:port, and returns it with its
+// port, 9092 where none is named.
+func Broker(s string) (string, error) {
+	switch {
+	case strings.Contains(s, "@"): // not to be shown
+		return "", errors.New("holds a user or password; write host:port, and who we are in kafka.sasl")
+	case strings.Contains(s, "://"):
+		return "", fmt.Errorf("%q: write host:port without a scheme; for TLS set kafka.tls", s)
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.Trim(s, "[]"), "9092"
+	}
+	p, err := strconv.Atoi(port)
+	if host == "" || strings.ContainsAny(host, " \t/,") || strings.Contains(host, ":") && net.ParseIP(host) == nil || err != nil || p < 1 || p > 65535 {
+		return "", fmt.Errorf("%q %w", s, errNoAddress)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // patterns takes paths with * ? [] {} and **. Paths are made absolute; an

@@ -63,6 +63,8 @@ func TestExitStatus(t *testing.T) {
 		{"replay as JSON", []string{"replay", "--config", good, "--json"}, 2, "--dry-run"},
 		{"no brokers", []string{"consume", "t"}, 2, "--brokers"},
 		{"no topic", []string{"consume", "--brokers", "localhost"}, 2, "topic"},
+		{"no broker's address", []string{"consume", "--brokers", "localhost:abc", "t"}, 2, `"localhost:abc" is not host:port`},
+		{"a URL for a broker", []string{"consume", "--brokers", "http://localhost:9092", "t"}, 2, "without a scheme"},
 		{"no legal topic", []string{"consume", "--brokers", "127.0.0.1:1", "t", "a:b"}, 2, "did you mean a.b?"},
 		{"a topic of dots", []string{"consume", "--brokers", "127.0.0.1:1", ".."}, 2, `".." is not a topic name`},
 		{"a topic too long", []string{"consume", "--brokers", "127.0.0.1:1", strings.Repeat("t", 250)}, 2, "at most 249"},

@@ -256,15 +256,17 @@ func (f *kafkaFlags) connect() (kafkaConnection, error) {
 		k = kafkaConnection{c.Kafka.Brokers, c, s.TLS, s.SASL}
 	}
 	if len(f.brokers) > 0 {
-		k.brokers = f.brokers
+		k.brokers = nil
+	}
+	for _, b := range f.brokers {
+		addr, err := config.Broker(b)
+		if err != nil {
+			return k, usageError{fmt.Errorf("--brokers: %w", err)}
+		}
+		k.brokers = append(k.brokers, addr)
 	}
 	if len(k.brokers) == 0 {
 		return k, usageError{errors.New("name the brokers: --brokers HOST:PORT, or --config FILE")}
-	}
-	for i, b := range k.brokers {
-		if !strings.Contains(b, ":") {
-			k.brokers[i] = b + ":9092"
-		}
 	}
 	if f.tls || f.tlsFiles != (shipper.TLS{}) {
 		k.tls = &f.tlsFiles

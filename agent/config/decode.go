@@ -150,6 +150,10 @@ func (d *decoder) parse(r io.Reader) *yaml.Node {
 		d.fail(nil, "", "is empty; %s", smallest)
 		return nil
 	}
+	if root.Kind != yaml.MappingNode {
+		d.fail(root, "", "%s where keys and values are needed; %s", kindOf(root), smallest)
+		return nil
+	}
 	return root
 }
 

@@ -217,8 +217,10 @@ func (d *decoder) size(to *int64, low, high int64) setter {
 		switch {
 		case err != nil:
 			d.fail(n, path, "%v", err)
+		case v < low && high == math.MaxInt64:
+			d.fail(n, path, "%s is less than %s", s, sizeText(low))
 		case v < low || v > high:
-			d.fail(n, path, "%s is not between %d and %d bytes", s, low, high)
+			d.fail(n, path, "%s is not between %s and %s", s, sizeText(low), sizeText(high))
 		default:
 			*to = v
 		}

@@ -164,12 +164,14 @@ func (d *decoder) patterns(to *[]string, absolute bool) setter {
 
 // validate checks what only the whole configuration can tell.
 func (d *decoder) validate(c *Config) {
+	example := "; " + smallest // once is enough
 	if len(d.inputs) == 0 && !d.kafkaOnly && !d.failedAt("inputs") && !d.failedAt("include") {
-		d.fail(d.top, "inputs", "is missing or empty: name at least one input with its paths; %s", smallest)
+		d.fail(d.top, "inputs", "is missing or empty: name at least one input with its paths%s", example)
+		example = ""
 	}
 	switch {
 	case d.kafka == nil && !d.failedAt("kafka"):
-		d.fail(d.top, "kafka", "is missing: name the brokers; %s", smallest)
+		d.fail(d.top, "kafka", "is missing: name the brokers%s", example)
 	case d.kafka != nil && len(c.Kafka.Brokers) == 0 && !d.failedAt("kafka.brokers"):
 		d.fail(d.kafka, "kafka.brokers", "is missing or empty: name at least one broker as host:port")
 	}

@@ -102,10 +102,8 @@ func (f *consumeFlags) options(topics []string, now time.Time) (shipper.ConsumeO
 	if f.retries < -1 {
 		return o, usageError{fmt.Errorf("--exec-retries %d: give a number of times, or -1", f.retries)}
 	}
-	for _, t := range topics { // Kafka would never have it, and to wait for it would be for ever
-		if err := config.ValidTopic(t); err != nil {
-			return o, usageError{fmt.Errorf("topic: %w", err)}
-		}
+	if err := checkTopics(topics); err != nil {
+		return o, err
 	}
 	conf, err := f.kafka.connect()
 	if err != nil {
@@ -121,6 +119,16 @@ func (f *consumeFlags) options(topics []string, now time.Time) (shipper.ConsumeO
 		return o, usageError{errors.New("name at least one topic")}
 	}
 	return o, nil
+}
+
+// checkTopics refuses names that no topic can have: to wait for one would be for ever.
+func checkTopics(names []string) error {
+	for _, t := range names {
+		if err := config.ValidTopic(t); err != nil {
+			return usageError{fmt.Errorf("topic: %w", err)}
+		}
+	}
+	return nil
 }
 
 // timeAt reads a time, a date (in local time), or how long ago.

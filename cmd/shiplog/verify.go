@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -62,7 +63,7 @@ twice or out of order either.`,
 	c.Flags().StringVar(&f.host, "host", "", "records of this `HOST` only (default this one where there is a state, else *: all)")
 	c.Flags().BoolVar(&f.deep, "deep", false, "compare every record with its file; reads the topics twice")
 	c.Flags().BoolVar(&f.strict, "strict", false, "fail if anything came twice or out of order")
-	c.Flags().BoolVar(&f.all, "all", false, "print all gaps, lines and repeats, not only the first")
+	c.Flags().BoolVar(&f.all, "all", false, "print all gaps, lines, repeats and files that are gone, not only the first")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress bar")
 	return c
@@ -83,6 +84,9 @@ func (f *verifyFlags) run(c *cobra.Command, args []string) error {
 	if f.all {
 		o.MaxLines = allLines
 	}
+	if err := checkTopics(f.topics); err != nil {
+		return err
+	}
 	if o.Since, err = parseSince(f.since, time.Now()); err != nil {
 		return usageError{err}
 	}
@@ -96,7 +100,11 @@ func (f *verifyFlags) run(c *cobra.Command, args []string) error {
 	if f.asJSON {
 		err = json.NewEncoder(c.OutOrStdout()).Encode(v)
 	} else {
-		err = printVerification(c.OutOrStdout(), v)
+		most := goneShown
+		if f.all {
+			most = len(v.Gone)
+		}
+		err = printVerification(c.OutOrStdout(), v, most)
 	}
 	switch {
 	case err != nil:
@@ -155,8 +163,8 @@ func shortOf(v *agent.Verification) string {
 }
 
 // printVerification prints the table, and below it what is to be said of single
-// files.
-func printVerification(w io.Writer, v *agent.Verification) error {
+// files, and of so many at the most that are not there any more.
+func printVerification(w io.Writer, v *agent.Verification, most int) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RESULT\tBYTES\tCOVERED\tMISSING\tREPEATED\tLATE\tNOT SENT\tFILE")
@@ -171,7 +179,7 @@ func printVerification(w io.Writer, v *agent.Verification) error {
 	for i := range v.Files {
 		printFile(&b, &v.Files[i])
 	}
-	printGone(&b, v.Gone)
+	printGone(&b, v.Gone, most)
 	if len(v.Notes) > 0 {
 		b.WriteByte('\n')
 	}
@@ -297,28 +305,45 @@ func printGaps(b *strings.Builder, f *agent.FileProof) {
 	}
 }
 
-func printGone(b *strings.Builder, gone []agent.GoneProof) {
+// goneShown bounds how many files are named that are not there any more: the topics
+// may know those of months.
+const goneShown = 20
+
+// printGone says what came of files that are not there any more: of so many at the
+// most, those first of which something is missing or came twice.
+func printGone(b *strings.Builder, gone []agent.GoneProof, most int) {
 	if len(gone) == 0 {
 		return
 	}
+	whole := func(g agent.GoneProof) bool { return g.Records > 0 && g.Holes == 0 && g.RepeatBytes == 0 }
+	bad := slices.DeleteFunc(slices.Clone(gone), whole)
+	all := append(slices.Clone(bad), slices.DeleteFunc(slices.Clone(gone), func(g agent.GoneProof) bool { return !whole(g) })...)
+	most = min(most, len(all))
 	fmt.Fprintln(b, "\nfiles that are not here any more, and what came of them:")
-	for _, g := range gone {
-		fmt.Fprintf(b, "  %s (src %s", shown(g.Path), g.Source)
-		if g.Host != "" {
-			fmt.Fprintf(b, ", host %s", shown(g.Host))
-		}
-		fmt.Fprintf(b, "): %d records, bytes 0 to %d", g.Records, g.End)
-		switch {
-		case g.Records == 0:
-			fmt.Fprintf(b, "; acknowledged to %d, and nothing of it in what was read", g.Checkpoint)
-		case g.Holes > 0:
-			fmt.Fprintf(b, ", without %d bytes in between: blank lines, or lost", g.Holes)
-		default:
-			fmt.Fprint(b, ", all of them")
-		}
-		if g.RepeatBytes > 0 {
-			fmt.Fprintf(b, "; %d bytes more than once", g.RepeatBytes)
-		}
-		b.WriteByte('\n')
+	for i := range all[:most] {
+		printGoneFile(b, &all[i])
 	}
+	if more := len(all) - most; more > 0 {
+		fmt.Fprintf(b, "  and %d more, of %d of which something is missing or came twice; --all prints them\n", more, max(0, len(bad)-most))
+	}
+}
+
+func printGoneFile(b *strings.Builder, g *agent.GoneProof) {
+	fmt.Fprintf(b, "  %s (src %s", shown(g.Path), g.Source)
+	if g.Host != "" {
+		fmt.Fprintf(b, ", host %s", shown(g.Host))
+	}
+	fmt.Fprintf(b, "): %d records, bytes 0 to %d", g.Records, g.End)
+	switch {
+	case g.Records == 0:
+		fmt.Fprintf(b, "; acknowledged to %d, and nothing of it in what was read", g.Checkpoint)
+	case g.Holes > 0:
+		fmt.Fprintf(b, ", without %d bytes in between: blank lines, or lost", g.Holes)
+	default:
+		fmt.Fprint(b, ", all of them")
+	}
+	if g.RepeatBytes > 0 {
+		fmt.Fprintf(b, "; %d bytes more than once", g.RepeatBytes)
+	}
+	b.WriteByte('\n')
 }

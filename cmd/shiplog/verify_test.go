@@ -17,6 +17,7 @@ func TestVerifyUsage(t *testing.T) {
 	}{
 		{"no configuration", []string{"verify"}, "--config"},
 		{"no time", []string{"verify", "--config", good, "--since", "yesterday"}, "write 2026-11-25T10:00:00Z"},
+		{"no topic's name", []string{"verify", "--config", good, "--topic", "a:b"}, "did you mean a.b?"},
 		{"unknown flag", []string{"verify", "--nope"}, "--nope"},
 	} {
 		if code, out, said := call(t, "", c.args...); code != 2 || !strings.Contains(said, c.want) || out != "" {
@@ -55,10 +56,10 @@ func TestPrintVerification(t *testing.T) {
 			LateCount: 1, Late: []agent.Late{{Start: 1, End: 2, Topic: "t", Partition: 4, Offset: 77}},
 			Otherwise: 11, Unsure: 12, DifferCount: 2, Differ: []agent.Difference{{Start: 5, End: 6, Topic: "t", Partition: 1, Offset: 8, Why: "is not it"}},
 		}, {Path: "/b", Matched: "by its content", Problem: "permission denied"}},
-		Gone: []agent.GoneProof{{Source: "00000000000000bb", Path: "/var/log/old.log", Host: "h", Records: 3, End: 50, Holes: 5, RepeatBytes: 6, Checkpoint: -1}},
+		Gone: []agent.GoneProof{{Path: "/var/log/whole.log", Records: 1}, {Path: "/var/log/whole2.log", Records: 1}, {Source: "00000000000000bb", Path: "/var/log/old.log", Host: "h", Records: 3, End: 50, Holes: 5, RepeatBytes: 6, Checkpoint: -1}},
 	}
 	var out strings.Builder
-	if err := printVerification(&out, v); err != nil {
+	if err := printVerification(&out, v, 2); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -67,7 +68,8 @@ func TestPrintVerification(t *testing.T) {
 		"gap: lines 3 to 4, bytes 10 to 20: never came", "    3: one", "    4: two", "gap: line 9, bytes 30 to 35: not sent", "and 4 more lines, in 3 gaps",
 		"repeat: bytes 1 to 5 came 2 times", "and 2 more repeats", "out of order: bytes 1 to 2 came behind later ones, at offset 77 of t/4", "11 records", "12 records",
 		"differs: the record of bytes 5 to 6, at offset 8 of t/1, is not it", "and 1 more that differ", "could not be verified: permission denied",
-		"/var/log/old.log (src 00000000000000bb, host h): 3 records, bytes 0 to 50, without 5 bytes in between: blank lines, or lost; 6 bytes more than once",
+		"/var/log/old.log (src 00000000000000bb, host h): 3 records, bytes 0 to 50, without 5 bytes in between: blank lines, or lost; 6 bytes more than once\n  /var/log/whole.log",
+		"  and 1 more, of 0 of which something is missing or came twice; --all prints them\n",
 		"note: a note", "NOT PROVED: 2 files, 9 records in 1 partitions, 2 of them not by shiplog; 7 lines (20 bytes) of 1 files never came",
 	} {
 		if !strings.Contains(out.String(), want) {

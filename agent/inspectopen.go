@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"shiplog/tailer"
@@ -35,7 +36,7 @@ func OpenLog(path string) (io.ReadCloser, error) {
 	}
 	r, done, err := Uncompressed(f)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+		return nil, errors.Join(&fs.PathError{Op: "read", Path: path, Err: err}, f.Close())
 	}
 	return &openLog{r, done, f}, nil
 }
@@ -67,7 +68,7 @@ func compressionOf(path string) (string, error) {
 	}
 	how, err := tailer.Compression(head[:n])
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		return "", &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	return how, nil
 }

@@ -116,7 +116,7 @@ func (s *surveyor) look(place string, asked bool) error {
 		s.walk(abs)
 		return nil
 	case err == nil:
-		s.add(abs, asked)
+		s.addIfRead(abs, fi, asked)
 		return nil
 	case errors.Is(err, fs.ErrPermission):
 		s.skip(abs, "", err)
@@ -144,10 +144,19 @@ func (s *surveyor) look(place string, asked bool) error {
 				s.walk(m)
 			}
 		default:
-			s.add(m, asked)
+			s.addIfRead(m, fi, asked)
 		}
 	}
 	return nil
+}
+
+// addIfRead adds a file, but for what a run never reads.
+func (s *surveyor) addIfRead(path string, fi fs.FileInfo, asked bool) {
+	if mode := fi.Mode(); !mode.IsRegular() && mode&fs.ModeNamedPipe == 0 {
+		s.skip(path, fmt.Sprintf("it is a %s, which is never read", nameOf(mode)), nil)
+		return
+	}
+	s.add(path, asked)
 }
 
 func (s *surveyor) add(path string, asked bool) {

@@ -148,7 +148,7 @@ func whyUnreadable(f tailer.Sighted) (says, remedy string) {
 		case err == nil:
 			return "", ""
 		case errors.Is(err, tailer.ErrCompression):
-			return errors.Unwrap(err).Error(), "compress it by one of these, or leave it out by exclude"
+			return withoutPath(err), "compress it by one of these, or leave it out by exclude"
 		}
 		f.Err = err
 	}

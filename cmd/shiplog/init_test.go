@@ -49,6 +49,7 @@ func TestInit(t *testing.T) {
 	}{
 		{2, "-o", []string{"--force", log}}, {1, "nothing matches", []string{filepath.Join(dir, "*.none")}}, {1, "no such file", []string{filepath.Join(dir, "none")}},
 		{1, "no logs that can be read", []string{file(t, "a.bin", "\x00\x01\x02\x03\x04")}}, {2, "topic", []string{"--topic", "a:b", log}},
+		{1, "which is never read", []string{os.DevNull}}, {1, "b.xz: xz: compression that is not read", []string{file(t, "b.xz", "\xfd7zXZ\x00 and so on\n")}},
 	} {
 		if code, out, errOut := call(t, "", append([]string{"init"}, c.args...)...); code != c.code || out != "" || !strings.Contains(errOut, c.want) {
 			t.Errorf("%q: exit %d, %s, %s", c.args, code, out, errOut)

@@ -59,7 +59,7 @@ func (a *Agent) problems(h *shipper.Health, now time.Time) []string {
 	var bad []string
 	a.tailer.Each(func(f *tailer.Status) {
 		if f.State == "unreadable" {
-			bad = append(bad, fmt.Sprintf("%s cannot be read: %s [file-unreadable]", f.Path, f.Reason))
+			bad = append(bad, fmt.Sprintf("%s cannot be read: %s [file-unreadable]", f.Path, strings.TrimPrefix(f.Reason, f.Path+": ")))
 		}
 	})
 	for path, reason := range a.tailer.Unreadable() {

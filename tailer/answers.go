@@ -265,6 +265,7 @@ func (t *Tailer) vanish(f *file, now time.Time) {
 		t.tellHow(Deleted, f, lost, time.Time{}, time.Time{})
 	}
 	f.here, f.missed, f.finished, f.sought = false, true, false, false
+	f.fault = nil // it is nobody's trouble any more
 	delete(t.watched, f)
 	delete(t.undecided, f)
 	t.tell(Vanished, f, lost, nil)

@@ -119,3 +119,22 @@ func testDiskFault(t *testing.T, first, after string, good int64, fault error, p
 		r.sawEvent(Readable)
 	}
 }
+
+// TestUnreadableAndGone has a file go that could not be read: that is told, and then
+// it is missing, and no trouble to be mended any more.
+func TestUnreadableAndGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const text = "PK\x03\x04 a zip file is not read\n"
+	r.append("a.log", text)
+	r.start()
+	r.sawEvent(Unreadable)
+	r.remove("a.log")
+	if e := r.sawEvent(Vanished); e.Lost != int64(len(text)) {
+		t.Errorf("lost %d bytes", e.Lost)
+	}
+	r.wait("it to be missing", func() bool {
+		f := r.tailer.Files()
+		return len(f) == 1 && f[0].State == "missing"
+	})
+}

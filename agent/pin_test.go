@@ -100,6 +100,9 @@ func TestPinOutlivesRemovalAndRestart(t *testing.T) {
 			r.wait("the next file to be read", func() bool { return r.status().Totals.Lines == 3 })
 			r.must(os.Remove(r.path("a.log.1")))
 			r.stop()
+			if c.name == "restart" {
+				r.why(r.path("a.log.1"), false, "missing", "0 of 8 bytes are acknowledged", "A pin keeps it in the state directory")
+			}
 			c.meanwhile(r)
 			r.start()
 			r.wait("the file to be found by its pin", func() bool {

@@ -43,7 +43,8 @@ type question struct {
 	file    string // absolute
 	c       *config.Config
 	entries []checkpoint.Entry
-	status  *Status // of the running agent; nil where it could not be asked
+	pins    map[uint64]pin // by file; the agent itself has their files open
+	status  *Status        // of the running agent; nil where it could not be asked
 	running bool
 	pid     int
 	liveOf  func(tailer.FileID) (FileState, bool) // of the agent itself; nil: status has the files
@@ -65,7 +66,7 @@ func ExplainFile(ctx context.Context, c *config.Config, file string) (Why, error
 				return w, nil
 			}
 		}
-		q.entries, q.status, q.running, q.pid = s.Entries, s.Status, s.Running, s.PID
+		q.entries, q.pins, q.status, q.running, q.pid = s.Entries, s.pins, s.Status, s.Running, s.PID
 	}
 	return q.answer()
 }

@@ -112,14 +112,18 @@ func (q *question) knownFile(w *Why, e *checkpoint.Entry, how sameness, d *pathI
 		return
 	}
 	size := d.size
+	kept, pinned := q.pins[e.ID]
 	if d.kind != pathFile {
-		size = offset
+		size = max(offset, kept.size)
 		if live != nil {
 			size = live.Size
 		}
 		w.Size = &size
 	}
 	say("%d of %d bytes are acknowledged.", min(offset, size), size)
+	if pinned && live == nil {
+		say("A pin keeps it in the state directory, from where an agent reads on: %s.", Printable(kept.path))
+	}
 	q.format(w, e, live)
 	q.leftOut(w, e)
 	switch {

@@ -19,7 +19,10 @@ func (t *Tailer) answered(fs []found) {
 		delete(t.sought, f)
 		if r.undecided || r.again {
 			t.postpone(f, now)
+		} else if r.finished {
+			f.askedFrom = 0
 		}
+		t.deferTo(f, r.deferred)
 		if f.here && !f.displaced && f.name != "" {
 			continue // it was asked about for its successor's sake
 		}
@@ -33,6 +36,16 @@ func (t *Tailer) answered(fs []found) {
 	for _, r := range fs {
 		if f := t.byID[r.id]; f != nil && !t.undecided[f] {
 			f.undecided = time.Time{}
+		}
+	}
+}
+
+// deferTo has files that are read through their descriptors ask for what came
+// after f, when they are finished.
+func (t *Tailer) deferTo(f *file, to []FileID) {
+	for _, id := range to {
+		if g := t.byID[id]; g != nil && (g.askedFrom == 0 || f.src.seen < g.askedFrom) {
+			g.askedFrom = f.src.seen
 		}
 	}
 }

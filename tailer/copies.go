@@ -28,6 +28,8 @@ type judgement struct {
 	// truncated is a case of that: it no longer holds what it held; like says
 	// whether this does.
 	truncated, like bool
+	// held is another: of has no name any more, and tells when it is read to its end.
+	held bool
 	copied
 }
 
@@ -181,7 +183,7 @@ func (f *traces) judgeByMarks(c content, j *judgement) answer {
 		return a
 	}
 	if !f.finished {
-		j.moving = true
+		j.moving, j.held = true, f.held
 		return notYet
 	}
 	n, err := lengthOf(c)

@@ -245,4 +245,9 @@
 //     and the file held on to the other's name. See source.tooShort.
 //   - A file whose path led to another had its turn again at once, and again, as
 //     long as it was looked for: that took a whole core. See Tailer.strayed.
+//   - A file was compressed and its name removed while it waited, open, for one
+//     that was deleted; that one was asked for again and again, since what was
+//     compressed could not be told from another before the first was read to its
+//     end. After 30 s it was taken for another: read twice. See
+//     found.deferred.
 package tailer

@@ -25,6 +25,7 @@ type file struct {
 	unproved           bool      // taken up by its inode; its content was not compared yet
 	returned           bool      // the same, under its first name, after another had that: perhaps its inode was used again
 	looking            bool      // it is being looked for
+	askedFrom          int64     // what was made since is to be asked about when it is finished, unix nanoseconds; 0: nothing
 	sought             bool      // it was looked for once, and not found
 	missed             bool      // it was looked for in vain
 	stale              bool      // it was rotated already when it was met first in this run
@@ -273,7 +274,7 @@ func (f *file) traces() traces {
 	s := f.state()
 	return traces{
 		id: s.ID, origin: s.Origin, path: s.Path, key: f.src.key, off: s.Offset, head: s.Head, tail: s.Tail,
-		sealed: f.src.sealed, finished: f.finished,
+		sealed: f.src.sealed, finished: f.finished, held: f.here && f.name == "" && f.src.f != nil,
 	}
 }
 
@@ -290,6 +291,9 @@ func (t *Tailer) missing(f *file) missing {
 	m := missing{traces: f.traces(), seen: time.Unix(0, f.src.seen), found: time.Unix(0, f.found), truncated: !f.truncated.IsZero()}
 	if m.key == (fileKey{}) {
 		m.key = f.formerKey // what it holds now may have been renamed
+	}
+	if f.askedFrom != 0 {
+		m.seen = time.Unix(0, min(f.src.seen, f.askedFrom))
 	}
 	m.trail = slices.Clone(f.src.trail)
 	m.impatient = f.tired(time.Now())

@@ -20,8 +20,10 @@ type generation struct {
 // that no pattern finds: they carry its name with something added, were made and
 // written after it was last seen, and are no copy of a file that is known. What is
 // taken is a missing file itself, this one or another, and pending may be one.
-// again says that one could not be told yet.
-func (f *finder) generations(l missing, known []traces, taken, pending map[fileKey]bool, ss []sibling) (out []generation, again bool) {
+// deferred are known files without a name of which one may be a copy: it is not
+// waited for, since they wait for the missing file. When they are read to their end
+// they ask for it themselves. again says that one could not be told yet.
+func (f *finder) generations(l missing, known []traces, taken, pending map[fileKey]bool, ss []sibling) (out []generation, deferred []FileID, again bool) {
 	since := l.seen.Add(-clockSlack)
 	for i := range ss {
 		s := &ss[i]
@@ -48,11 +50,14 @@ func (f *finder) generations(l missing, known []traces, taken, pending map[fileK
 		if live {
 			g.name = s.path
 		}
-		a, packed := copyOfAny(s, known)
+		j := copyOfAny(s, known)
 		switch {
-		case a == yes:
+		case j.answer == yes:
 			continue
-		case a == notYet && !l.impatient && (packed || s.info.Size() > 0):
+		case j.held:
+			deferred = append(deferred, j.of)
+			continue
+		case j.answer == notYet && !l.impatient && (j.packed || s.info.Size() > 0):
 			again = true
 			continue
 		}
@@ -61,10 +66,10 @@ func (f *finder) generations(l missing, known []traces, taken, pending map[fileK
 			again = true
 			continue
 		}
-		g.packed = packed
+		g.packed = j.packed
 		out = append(out, g)
 	}
-	return out, again
+	return out, deferred, again
 }
 
 // headOf returns the fingerprint of the first bytes of s, the zero Mark if they
@@ -86,13 +91,14 @@ func headOf(s *sibling) (head Mark, there bool) {
 }
 
 // copyOfAny reports whether s holds nothing but bytes of one file that is known.
-func copyOfAny(s *sibling, known []traces) (a answer, packed bool) {
+func copyOfAny(s *sibling, known []traces) (out judgement) {
 	switch c, err := openAt(s.path, s.key); {
 	case err == nil:
-		packed = isPacked(c)
+		out.packed = isPacked(c)
 		c.Close()
 	case unopened(err) == notYet:
-		return notYet, false
+		out.answer = notYet
+		return out
 	}
 	for i := range known {
 		if known[i].key == s.key {
@@ -101,12 +107,14 @@ func copyOfAny(s *sibling, known []traces) (a answer, packed bool) {
 		switch j := known[i].judge(s.path, s.key); {
 		case j.answer == no || j.truncated && !j.like:
 		case j.truncated: // where what is left of it will be found
-			return yes, packed
+			out.answer = yes
+			return out
 		default:
-			return j.answer, packed
+			out.answer, out.of, out.held = j.answer, j.of, j.held
+			return out
 		}
 	}
-	return no, packed
+	return out
 }
 
 // older orders generations of one name as they were written; those of different

@@ -138,14 +138,14 @@ func TestGenerationsGoneSinceTheListing(t *testing.T) {
 	}
 	f := &finder{matcher: m}
 	l := missing{traces: traces{origin: origin, path: origin, key: fileKey{1, 1}}, seen: now, found: now}
-	met, again := f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss)
+	met, _, again := f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss)
 	if len(met) != 1 || met[0].head.Len == 0 || again {
 		t.Fatalf("met %+v, again %v", met, again)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if met, again = f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss); len(met) > 0 || !again {
+	if met, _, again = f.generations(l, nil, map[fileKey]bool{}, map[fileKey]bool{}, ss); len(met) > 0 || !again {
 		t.Errorf("met %+v, again %v", met, again)
 	}
 	if _, there := headOf(&ss[0]); there {

@@ -21,6 +21,7 @@ type traces struct {
 	sealed   Seal
 	trail    []waymark // of a missing one
 	finished bool      // rotated, and read to its end
+	held     bool      // no name leads to it: it is read on through its descriptor
 }
 
 // missing is a file that is no longer where it was.
@@ -37,6 +38,8 @@ type missing struct {
 type found struct {
 	id FileID
 	place
+	// finished says that it was read to its end when it was asked for.
+	finished bool
 	// undecided says that a compressed file which may be it is not complete yet;
 	// again, that it was so with what may have taken its name after it.
 	undecided, again bool
@@ -48,6 +51,9 @@ type found struct {
 	// later are files that took its name after it and have been renamed in
 	// their turn, unseen.
 	later []generation
+	// deferred are files, of its stream, that have to be read to their end before
+	// it can be told of another whether that is a copy of them.
+	deferred []FileID
 }
 
 // place is where a file was found; the zero place is nowhere.
@@ -108,7 +114,7 @@ func (f *finder) look(lost []missing) []found {
 			ss, quiet = slices.Concat(ss, more), quiet && too
 		}
 		siblings[i], moving[i] = ss, !quiet && !l.impatient
-		r.id = l.id
+		r.id, r.finished = l.id, l.finished
 		l.truncated, r.reused = l.wasTruncated(ss)
 		var unclear []fileKey
 		if r.place, unclear = l.among(ss, taken); r.path != "" {
@@ -141,7 +147,7 @@ func (f *finder) look(lost []missing) []found {
 				known[k].path, known[k].key = p.path, p.key
 			}
 		}
-		r.later, r.again = f.generations(*l, known, taken, pending, siblings[i])
+		r.later, r.deferred, r.again = f.generations(*l, known, taken, pending, siblings[i])
 		r.again = r.again || moving[i]
 	}
 	return out

@@ -210,6 +210,8 @@ func (t *Tailer) watch(f *file, final bool, now time.Time) {
 	case f.finished && f.links == 0 && quiet >= deletedWait:
 		f.leaving = true
 		t.lookFor(f)
+	case f.finished && f.askedFrom != 0:
+		t.lookFor(f) // now that it can be told what is a copy of it
 	case f.finished && f.packed && f.links > 0:
 		t.rest(f)
 	}

@@ -30,7 +30,7 @@ AGAINST ?=
 PGO ?= $(CURDIR)/cmd/shiplog/shiplog.pgo
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages release test-packages manifests test test-race test-kafka test-wine windows torture exactly-once exactly-once-cost simulate screenshots bench pgo agents fuzz vet lint cross ci clean
+.PHONY: help build packages release test-packages test-container manifests test test-race test-kafka test-wine windows torture exactly-once exactly-once-cost simulate screenshots bench pgo agents fuzz vet lint cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ release: ## build archives, packages, bills of materials and checksums into dist
 
 test-packages: ## install, run, upgrade and purge the packages in a throw-away system with systemd (root, Debian)
 	packaging/test/run
+
+test-container: ## build the image and run it as the Kubernetes examples do (root, buildah, podman, crun)
+	packaging/test/container
 
 manifests: ## hold the Kubernetes examples to the published schemas (needs Python)
 	python3 -m venv dist/venv

@@ -18,7 +18,7 @@ import (
 
 func newRun() *cobra.Command {
 	var path string
-	var once bool
+	var once, drain bool
 	c := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Follow the files and ship their lines, until it is told to stop",
@@ -30,9 +30,14 @@ SIGHUP reads the configuration again and applies what has changed, without
 reading a line twice; if it is wrong, nothing changes and the log says why.
 shiplog reload does the same, and prints what has come of it.
 With --once it reads what is there, takes the files as finished (a last line
-without a newline is shipped too), ships all of it, and ends.`,
+without a newline is shipped too), ships all of it, and ends. With --drain it
+does so after a SIGTERM, within shutdown_timeout: for where the logs go together
+with it, as in a pod.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if once && drain {
+				return usageError{errors.New("--once and --drain do not go together: --once ends by itself, with all shipped")}
+			}
 			if service, err := asService(path); service {
 				return err
 			}
@@ -58,11 +63,15 @@ without a newline is shipped too), ships all of it, and ends.`,
 			} else {
 				hint(c, "next, elsewhere: shiplog status --config %s --watch; ^C ends this", path)
 			}
+			if drain {
+				return agent.RunAndDrain(c.Context(), conf, o)
+			}
 			return agent.Run(c.Context(), conf, o)
 		},
 	}
 	configFlag(c, &path)
 	c.Flags().BoolVar(&once, "once", false, "read what is there, ship it, and end")
+	c.Flags().BoolVar(&drain, "drain", false, "when told to stop, first ship what the files hold by then")
 	return c
 }
 

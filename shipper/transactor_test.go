@@ -59,9 +59,14 @@ type transacting struct {
 // newTransacting resumes and claims.
 func newTransacting(t testing.TB, o Options) (*transacting, Checkpoint) {
 	t.Helper()
+	return newTransactingEvery(t, 5*time.Millisecond, o)
+}
+
+func newTransactingEvery(t testing.TB, interval time.Duration, o Options) (*transacting, Checkpoint) {
+	t.Helper()
 	x := &transacting{ended: make(chan struct{})}
 	x.ends = map[string]int{}
-	o.Transaction = &Transaction{ID: "shiplog-test", Topic: "checkpoints", Interval: 5 * time.Millisecond, Checkpoint: x.kept,
+	o.Transaction = &Transaction{ID: "shiplog-test", Topic: "checkpoints", Interval: interval, Checkpoint: x.kept,
 		Fenced: func(err error) {
 			var fenced *FencedError
 			errors.As(err, &fenced)
@@ -414,6 +419,27 @@ func TestAMissingTopicHoldsUpItsOwnStreams(t *testing.T) {
 	x.healed()
 	inOrder(t, readCommitted(t, c, "later"), map[uint64][]string{1: numbered(1, 0, 10)})
 	inOrder(t, readCommitted(t, c, "logs"), map[uint64][]string{2: numbered(2, 0, 40)})
+}
+
+// TestAStreamReadsOnBeforeItsFirstCommit has a commit that is far away: that Kafka
+// has taken the first records is enough to give their stream its share of memory.
+func TestAStreamReadsOnBeforeItsFirstCommit(t *testing.T) {
+	t.Parallel()
+	c := transactCluster(t, "logs")
+	x, _ := newTransactingEvery(t, time.Hour, Options{Brokers: c.ListenAddrs(), MemoryLimit: 1 << 20})
+	b := batch(1, numbered(1, 0, 10)...)
+	b.Bytes = 3 * x.opts.MemoryLimit / unprovenShare
+	x.produce(b)
+	eventually(t, "the stream to be admitted", func() bool { return x.Admit(1) })
+	if x.isDone(b) {
+		t.Error("done before the commit")
+	}
+	if err := x.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !x.isDone(b) {
+		t.Error("not committed at the end")
+	}
 }
 
 func TestAnotherProcessFences(t *testing.T) {

@@ -16,6 +16,7 @@ type unit struct {
 	// letters yet.
 	refused bool
 	open    atomic.Int64 // records without outcome, and one for who hands over
+	failed  atomic.Bool  // one of them has failed
 	hint    int          // where the next failed record is looked for; owned by the promises
 	// letters are what is sent in place of records that became dead letters, by
 	// their index; nil where nothing is.
@@ -26,6 +27,7 @@ type unit struct {
 func (u *unit) handOver(client *kgo.Client) {
 	records := u.batch.Records
 	u.open.Store(int64(len(records)) + 1)
+	u.failed.Store(false)
 	u.hint = 0
 	promise := u.promise // one closure for all of them
 	without := 0
@@ -64,6 +66,7 @@ func (u *unit) promise(r *kgo.Record, err error) {
 
 func (u *unit) land(err error) {
 	if err != nil {
+		u.failed.Store(true)
 		u.t.fail(err)
 	}
 	u.release(1)
@@ -82,11 +85,25 @@ func (u *unit) find(r *kgo.Record) *Record {
 	return &Record{} // not reached: kgo calls a promise with the record it was given
 }
 
+// prove notes that the topics of u take records, unless one of u was refused. The
+// commit is for later: a stream that waited for it would begin with a pause.
+func (p *Producer) prove(u *unit) {
+	if u.failed.Load() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range u.spans {
+		s.lane.proven = true
+	}
+}
+
 func (u *unit) release(n int64) {
 	if u.open.Add(-n) > 0 {
 		return
 	}
 	t := u.t
+	t.p.prove(u)
 	t.mu.Lock()
 	t.unlanded--
 	last := t.unlanded == 0 && !t.open

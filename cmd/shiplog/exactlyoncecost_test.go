@@ -35,10 +35,11 @@ func TestExactlyOnceCost(t *testing.T) {
 	t.Run("delay", func(t *testing.T) { costDelay(t, k, binary) })
 }
 
-// costLines is how many lines are shipped at once, in files of costFile each.
+// costLines is how many lines are shipped at once, in files of costFile each: so
+// many that starting, which takes transactions a tenth of a second more, is little.
 const (
-	costLines = 1_000_000
-	costFile  = 250_000
+	costLines = 4_000_000
+	costFile  = 1_000_000
 )
 
 // costRate ships the same files in turn with and without transactions.
@@ -89,7 +90,9 @@ func costRate(t *testing.T, k tortureKafka, binary string, rounds int) {
 }
 
 // costDelay writes 10,000 lines a second, each with the time, and has a consumer
-// that reads committed records say how old they are when it sees them. Another
+// that reads committed records say how old they are when it sees them. Lines are
+// written until the last of these is there: the very last one of all would be kept
+// back for what may belong to it (multiline), in whatever way it is sent. Another
 // reader of the same topic, whose records belong to no transaction, is measured in
 // the same way: how long ours hold it back.
 func costDelay(t *testing.T, k tortureKafka, binary string) {
@@ -113,20 +116,31 @@ func costDelay(t *testing.T, k tortureKafka, binary string) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	written := make(chan error, 1)
+	written, seen := make(chan error, 1), make(chan struct{})
 	go func() {
 		f, err := os.OpenFile(filepath.Join(e.dir, "a.log"), os.O_APPEND|os.O_WRONLY, 0)
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		var text []byte
-		for i := 0; i < ticks && err == nil; i++ {
-			<-tick.C
+		for i := 0; err == nil; i++ {
+			select {
+			case <-tick.C:
+			case <-seen:
+				written <- f.Close()
+				return
+			case <-ctx.Done():
+				return
+			}
 			text = text[:0]
 			for range perTick {
-				text = fmt.Appendf(text, "ours at=%d\n", time.Now().UnixNano())
+				if i < ticks {
+					text = fmt.Appendf(text, "ours at=%d\n", time.Now().UnixNano())
+				} else {
+					text = append(text, "one more\n"...)
+				}
 			}
 			_, err = f.Write(text)
-			if i%10 == 0 {
+			if i < ticks && i%10 == 0 {
 				other.Produce(ctx, &kgo.Record{Topic: "delay", Value: fmt.Appendf(nil, "theirs at=%d\n", time.Now().UnixNano())}, nil)
 			}
 		}
@@ -140,7 +154,10 @@ func costDelay(t *testing.T, k tortureKafka, binary string) {
 		}
 		now := time.Now().UnixNano()
 		fetches.EachRecord(func(r *kgo.Record) {
-			_, digits, _ := bytes.Cut(r.Value, []byte("at="))
+			_, digits, timed := bytes.Cut(r.Value, []byte("at="))
+			if !timed {
+				return
+			}
 			end := bytes.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' })
 			at, err := strconv.ParseInt(string(digits[:end]), 10, 64)
 			if err != nil {
@@ -150,6 +167,7 @@ func costDelay(t *testing.T, k tortureKafka, binary string) {
 			delays[ours] = append(delays[ours], time.Duration(now-at))
 		})
 	}
+	close(seen)
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}

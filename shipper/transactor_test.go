@@ -434,6 +434,9 @@ func TestAStreamReadsOnBeforeItsFirstCommit(t *testing.T) {
 	if x.isDone(b) {
 		t.Error("done before the commit")
 	}
+	if v := x.look(time.Now().Add(time.Minute)); len(v.stalled) > 0 {
+		t.Errorf("that the commit is not due yet is told as a fault: %v", v.stalled)
+	}
 	if err := x.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,15 @@ type view struct {
 	stalled map[string]time.Duration // by topic, how long nothing was acknowledged, where that is too long
 }
 
+// stalledAfter is how long without progress makes the watch ask why. Between two
+// commits there is none.
+func (p *Producer) stalledAfter() time.Duration {
+	if p.txn != nil {
+		return p.tune.stalled + p.txn.o.Interval
+	}
+	return p.tune.stalled
+}
+
 func (p *Producer) look(now time.Time) view {
 	v := view{trouble: make(map[string]error), stalled: make(map[string]time.Duration)}
 	p.mu.Lock()
@@ -104,7 +113,7 @@ func (p *Producer) look(now time.Time) view {
 				v.letters = l.trouble
 			case l.trouble != nil:
 				v.trouble[l.topic] = l.trouble
-			case since >= p.tune.stalled:
+			case since >= p.stalledAfter():
 				v.stalled[l.topic] = max(v.stalled[l.topic], since)
 				l.proven = false
 			}

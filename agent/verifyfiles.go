@@ -65,18 +65,14 @@ func takeInventory(c *config.Config, entries []checkpoint.Entry, named []string)
 				if inputOf(c, path) < 0 {
 					continue // excluded
 				}
-				if err := inv.add(path, true); err != nil {
-					return nil, err
-				}
+				inv.addFound(path, true)
 			}
 		}
 	}
 	beside := map[string]bool{}
 	for i := range entries {
 		e := &entries[i]
-		if err := inv.add(e.Path, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			inv.faults = append(inv.faults, err)
-		}
+		inv.addFound(e.Path, false)
 		beside[e.Origin] = true
 	}
 	// Rotated files that no pattern matches are beside those that one matches.
@@ -85,9 +81,7 @@ func takeInventory(c *config.Config, entries []checkpoint.Entry, named []string)
 	}
 	for path := range beside {
 		for _, generation := range inv.generations(path) {
-			if err := inv.add(generation, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				inv.faults = append(inv.faults, err)
-			}
+			inv.addFound(generation, false)
 		}
 	}
 	slices.SortStableFunc(inv.files, func(a, b *onDisk) int { return cmp.Compare(a.path, b.path) })
@@ -98,7 +92,7 @@ func takeInventory(c *config.Config, entries []checkpoint.Entry, named []string)
 type inventory struct {
 	c       *config.Config
 	files   []*onDisk
-	faults  []error             // places that the checkpoint names and that cannot be looked at
+	faults  []error             // places that patterns or the checkpoint name and that cannot be looked at
 	seen    map[string]bool     // paths without symbolic links
 	folders map[string][]string // the names of the regular files in a folder
 }
@@ -107,7 +101,7 @@ type inventory struct {
 func (v *inventory) add(path string, asked bool) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if v.seen[real] {
 		return nil
@@ -127,6 +121,19 @@ func (v *inventory) add(path string, asked bool) error {
 	f.err = f.look()
 	v.files = append(v.files, f)
 	return nil
+}
+
+// addFound is add for a file that nobody named. One that is gone, or a link to
+// nothing, is none; one that cannot be looked at is noted, and is not proved where an
+// input asks for it.
+func (v *inventory) addFound(path string, asked bool) {
+	switch err := v.add(path, asked); {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+	case asked:
+		v.files = append(v.files, &onDisk{path: path, input: inputOf(v.c, path), asked: true, err: err})
+	default:
+		v.faults = append(v.faults, err)
+	}
 }
 
 // generations returns the files beside path whose names begin like its own, as

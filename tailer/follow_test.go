@@ -3,6 +3,7 @@ package tailer
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -287,6 +288,8 @@ func TestUnreadableFilesHoldUpNoOther(t *testing.T) {
 	}
 	r := newRig(t)
 	r.o.Inputs[0].Paths = append(r.o.Inputs[0].Paths, r.path("folder"))
+	log := new(strings.Builder)
+	r.o.Log = slog.New(slog.NewTextHandler(log, nil)) // is read when the tailer has ended
 	r.must(os.Mkdir(r.path("folder"), 0o755))
 	r.must(os.Symlink(r.path("nowhere"), r.path("dangling.log")))
 	r.write("a.log", "one\n")
@@ -295,6 +298,12 @@ func TestUnreadableFilesHoldUpNoOther(t *testing.T) {
 	r.wait("the folder to be reported", func() bool { return strings.Contains(r.tailer.Unreadable()[r.path("folder")], "directory") })
 	r.write("nowhere", "two\n")
 	r.want("one", "two")
+	r.must(os.Remove(r.path("folder")))
+	r.wait("the folder to be gone", func() bool { return len(r.tailer.Unreadable()) == 0 })
+	r.stop()
+	if said := log.String(); strings.Count(said, "[file-unreadable]\" path="+r.path("folder")) != 1 || strings.Count(said, "can be looked at again, or is gone\" path="+r.path("folder")) != 1 {
+		t.Errorf("the log says:\n%s", said)
+	}
 }
 
 func TestManyFilesFewDescriptors(t *testing.T) {

@@ -82,7 +82,7 @@ func (r *rig) start() *rig {
 		r.o.Resume = append(r.o.Resume, s)
 	}
 	r.o.OnEvent = r.event
-	if testing.Verbose() {
+	if testing.Verbose() && r.o.Log == nil {
 		r.o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	tl, err := New(r.o)

@@ -231,12 +231,39 @@ func (t *Tailer) unpost(id FileID) {
 	t.status.posts.Add(1)
 }
 
-// postErrors replaces the list of paths without a file behind them.
+// postErrors replaces the list of paths without a file behind them, and logs what is
+// new in it.
 func (t *Tailer) postErrors(errs map[string]string) {
 	t.status.mu.Lock()
+	before := t.status.errs
 	t.status.errs = errs
 	t.status.mu.Unlock()
+	bad, over := notIn(errs, before), notIn(before, errs)
+	for _, path := range bad[:min(len(bad), errorsTold)] {
+		t.log.Warn("it cannot be looked at; it is tried again [file-unreadable]", "path", path, "error", errs[path])
+	}
+	if more := len(bad) - errorsTold; more > 0 {
+		t.log.Warn("others cannot be looked at either: the status has them [file-unreadable]", "paths", more)
+	}
+	for _, path := range over[:min(len(over), errorsTold)] {
+		t.log.Info("it can be looked at again, or is gone", "path", path)
+	}
 }
+
+// notIn returns the keys of a that b does not have, sorted.
+func notIn(a, b map[string]string) (out []string) {
+	for key := range a {
+		if _, there := b[key]; !there {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// errorsTold bounds how many paths one scan logs that it cannot look at: the status
+// has all.
+const errorsTold = 20
 
 // tell reports an event of f. Only between turns.
 func (t *Tailer) tell(kind EventKind, f *file, lost int64, err error) {

@@ -286,7 +286,7 @@ func (d *letterDesk) disclose(letter *shipper.DeadLetter) shipper.Disclosure {
 func Reload(ctx context.Context, stateDir string) (*Reloaded, error) {
 	access, err := admin.ReadAccess(stateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no agent with an admin address runs with state_dir %s (%w); start it, or where admin.listen is \"\" send it SIGHUP; another state_dir takes a restart", stateDir, err)
+		return nil, fmt.Errorf("no agent with an admin address runs with state_dir %s (%w); start it, or where admin.listen is \"\" send it SIGHUP; another state_dir takes a restart [agent-silent]", stateDir, err)
 	}
 	if err != nil {
 		return nil, err

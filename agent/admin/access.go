@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"net"
 	"net/http"
 	"os"
@@ -160,6 +161,9 @@ func (a Access) Call(ctx context.Context, path string, in, out any) error {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("call the agent at %s: %w", a.Address, err)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" {
+		return fmt.Errorf("call the agent at %s: what answers there is no agent, it sends a web page (%s)", a.Address, resp.Status)
 	}
 	if resp.StatusCode != http.StatusOK {
 		f := failure{}

@@ -139,3 +139,19 @@ func TestAccess(t *testing.T) {
 		})
 	}
 }
+
+// TestNoAgentAnswers tells of a web server in the agent's place without its page.
+func TestNoAgentAnswers(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusNotFound} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html;charset=utf-8")
+			w.WriteHeader(code)
+			w.Write([]byte("<html>a page</html>")) //nolint:errcheck // whoever asked tells
+		}))
+		err := Access{Address: strings.TrimPrefix(server.URL, "http://")}.Call(t.Context(), "/status", nil, &struct{}{})
+		server.Close()
+		if err == nil || !strings.Contains(err.Error(), "is no agent") || strings.Contains(err.Error(), "a page") {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+}

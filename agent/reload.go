@@ -292,8 +292,12 @@ func Reload(ctx context.Context, stateDir string) (*Reloaded, error) {
 		return nil, err
 	}
 	out := &Reloaded{}
-	if err := access.Call(ctx, "/reload", struct{}{}, out); err != nil {
-		return nil, fmt.Errorf("reload: %w", err)
+	err = access.Call(ctx, "/reload", struct{}{}, out)
+	if _, refused := errors.AsType[*admin.RefusedError](err); refused {
+		return nil, fmt.Errorf("reload: nothing has changed: %w [reload-refused]", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reload: %w [agent-silent]", err)
 	}
 	return out, nil
 }

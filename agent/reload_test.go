@@ -140,7 +140,7 @@ func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
 	} {
 		r.write(text)
 		_, err := Reload(t.Context(), r.path("state"))
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), want) || CodeOf(err.Error()) != "reload-refused" {
 			t.Errorf("%s: %v", text, err)
 		}
 		if s := r.status().LastReload; s == nil || !strings.Contains(s.Error, want) {

@@ -146,6 +146,7 @@ var (
 	ErrNotObject   = errors.New("not an object")
 	ErrInvalidJSON = errors.New("invalid JSON")
 	ErrNoMessage   = errors.New("an object without message")
+	ErrNoPayload   = errors.New("an object, not in JSON, without payload: no envelope")
 	ErrTwice       = errors.New("a member is there twice")
 	ErrRelaxed     = errors.New("neither JSON nor a relaxed envelope")
 )

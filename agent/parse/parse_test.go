@@ -98,6 +98,7 @@ func TestFormats(t *testing.T) {
 		{"relaxed nested", "envelope auto", `{message: m, payload: {application: A, params: {l: [1, 'b', {c: d}], o: {p: q}, x: []}}}`, `{"message":"m","payload":{"application":"A","params":{"l":["1","b",{"c":"d"}],"o":{"p":"q"},"x":[]}}}`, nil},
 		{"relaxed unknown members", "envelope auto", `{message: m, v: 2, payload: {application: A, extra: [x], username: {id: 1}}}`, `{"message":"m","payload":{"application":"A","params":{"username":{"id":"1"}},"extra":["x"]},"v":"2"}`, nil},
 		{"relaxed without payload", "envelope", `{message: m}`, `{"message":"m","payload":{"application":"D","params":{}}}`, nil},
+		{"relaxed without payload", "auto", `{message: m, a: b}`, "", ErrNoPayload},
 		{"relaxed without message", "envelope auto", `{msg: m, payload: {}}`, "", ErrNoMessage},
 		{"relaxed twice", "envelope auto", `{message: a, message: b, payload: {}}`, "", ErrTwice},
 		{"relaxed with an anchor", "envelope auto", `{message: &a b, payload: {c: *a}}`, "", ErrRelaxed},

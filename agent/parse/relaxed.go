@@ -35,8 +35,10 @@ func relaxed(text []byte, e *envelope.Envelope, whole bool) error {
 	switch {
 	case err != nil:
 		return err
-	case !r.seen[message] || whole && !r.within:
+	case !r.seen[message]:
 		return ErrNoMessage
+	case whole && !r.within:
+		return ErrNoPayload
 	}
 	return nil
 }

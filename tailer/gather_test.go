@@ -248,6 +248,27 @@ func TestHalfANewlineAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestLongLineInHalves has a stream stop at each byte of a line that is longer than
+// may be kept, also where that is known just within its newline: the next line does
+// not go on with it.
+func TestLongLineInHalves(t *testing.T) {
+	for _, enc := range []string{"utf-8", "utf-16le", "utf-16be"} {
+		for length := 55; length < 75; length++ {
+			raw, lines := refLines(t, enc, strings.Repeat("a", length)+"\nnext\n")
+			var ends []int64
+			if err := Lines(iotest.OneByteReader(bytes.NewReader(raw)), Input{Encoding: enc, MaxLineBytes: 60}, func(e Entry) error {
+				ends = append(ends, e.End)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if len(ends) != 2 || ends[0] != lines[0].end || ends[1] != lines[1].end {
+				t.Errorf("%s, %d letters: entries end at %d", enc, length, ends)
+			}
+		}
+	}
+}
+
 // TestMemoryOfDecodedText is charged for: a text can be longer than its bytes.
 func TestMemoryOfDecodedText(t *testing.T) {
 	g, data := gathererOf(t, "windows-1252", strings.Repeat("€€€€€€€€€€€€€€€€€€€\n", 5000))

@@ -120,9 +120,11 @@ func (s *stream) take(last, quiet bool) error {
 	return nil
 }
 
-// beginLong keeps as much as may be kept of a line whose end is not there yet.
+// beginLong keeps as much as may be kept of a line whose end is not there yet. Bytes
+// at the end that are no whole unit stay: they may be half of a newline.
 func (s *stream) beginLong(rest []byte) {
-	s.g.line(s.buf, s.base, int(s.g.e.seen-s.base), len(s.buf), len(s.buf), Truncated)
+	end := len(s.buf) - int((s.base+int64(len(s.buf)))%int64(s.g.dec.width))
+	s.g.line(s.buf, s.base, int(s.g.e.seen-s.base), end, end, Truncated)
 	entries := s.g.b.Entries
 	long := entries[len(entries)-1]
 	long.Data = append([]byte(nil), long.Data...)

@@ -88,7 +88,7 @@ func (f *traces) judge(path string, key fileKey) (j judgement) {
 	if f.apart(c, own) {
 		return j
 	}
-	switch f.agreesWith(own) {
+	switch f.stillIn(own) {
 	case no: // that will be noticed
 		j.answer, j.moving, j.truncated = notYet, true, true
 		j.like = f.agreesWith(c) == yes
@@ -169,7 +169,16 @@ func (f *traces) changed() bool {
 		return true
 	}
 	defer own.Close()
-	return f.agreesWith(own) != yes
+	return f.stillIn(own) != yes
+}
+
+// stillIn is agreesWith for the original. A compressed one that has not changed since
+// it was found to be it need not be unpacked again.
+func (f *traces) stillIn(own content) answer {
+	if p, ok := own.(*packedFile); ok && f.proved.fits(p.raw, p.mtime) {
+		return yes
+	}
+	return f.agreesWith(own)
 }
 
 // judgeByMarks is judge for a file that is no longer at hand: a copy of one that

@@ -9,8 +9,8 @@ import (
 
 // TestJudgeByTheFirstBytes tells files apart that begin otherwise than the original,
 // which for that is not unpacked up to its offset: here it cannot be, as it is
-// damaged before that. What begins as the original does is not decided on, nor
-// anything once the original begins otherwise itself.
+// damaged before that. What begins as the original does is not decided on, unless the
+// original was proved just now, nor anything once it begins otherwise itself.
 func TestJudgeByTheFirstBytes(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string, data []byte) (path string, key fileKey) {
@@ -50,10 +50,25 @@ func TestJudgeByTheFirstBytes(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, j.answer, c.want)
 		}
 	}
+	fi, err := os.Stat(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, key := at("app.log.3", alike)
+	for _, c := range []struct {
+		size int64
+		want answer
+	}{{fi.Size(), no}, {fi.Size() + 1, notYet}} {
+		g := f
+		g.proved = Seal{Size: c.size, ModTime: fi.ModTime()}
+		if j := g.judge(path, key); j.answer != c.want {
+			t.Errorf("an original that was proved with %d bytes, and has %d: %v, want %v", c.size, fi.Size(), j.answer, c.want)
+		}
+	}
 	if _, key := at("app.log.1.gz", compressed("gzip", other)); key != ownKey {
 		t.Fatal("it has another key")
 	}
-	path, key := at("app.log.2", other)
+	path, key = at("app.log.2", other)
 	if j := f.judge(path, key); j.answer != notYet || !j.truncated {
 		t.Errorf("after the original was written anew: %+v", j)
 	}

@@ -19,6 +19,7 @@ type traces struct {
 	head     Mark
 	tail     Mark
 	sealed   Seal
+	proved   Seal      // of one that was found just now: size and time with which it agreed
 	trail    []waymark // of a missing one
 	finished bool      // rotated, and read to its end
 	held     bool      // no name leads to it: it is read on through its descriptor
@@ -145,6 +146,7 @@ func (f *finder) look(lost []missing) []found {
 		for k := range known {
 			if p, ok := at[known[k].id]; ok {
 				known[k].path, known[k].key = p.path, p.key
+				known[k].proved = Seal{Size: p.size, ModTime: p.mtime}
 			}
 		}
 		r.later, r.deferred, r.again = f.generations(*l, known, taken, pending, siblings[i])

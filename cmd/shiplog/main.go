@@ -64,6 +64,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "shiplog",
 		Short:         "Ships the lines of log files to Kafka, and loses none",
+		Version:       versionText(), // for --version
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -71,6 +72,7 @@ func newRoot() *cobra.Command {
 			return usageError{errors.New("say what to do: shiplog run --config FILE; shiplog --help lists the commands")}
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})

@@ -50,6 +50,9 @@ not hang, as /livez has it: else only a restart can help. A probe is given up
 after 5 s.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.query.Limit < 0 {
+				return usageError{fmt.Errorf("--limit %d is below zero", f.query.Limit)}
+			}
 			access, err := f.access()
 			if err != nil {
 				return err

@@ -87,6 +87,9 @@ func (f *verifyFlags) run(c *cobra.Command, args []string) error {
 	if err := checkTopics(f.topics); err != nil {
 		return err
 	}
+	if f.from < 0 {
+		return usageError{fmt.Errorf("--from-offset %d is below zero", f.from)}
+	}
 	if o.Since, err = parseSince(f.since, time.Now()); err != nil {
 		return usageError{err}
 	}

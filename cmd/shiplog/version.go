@@ -13,12 +13,17 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			at := ""
-			if commit != "" {
-				at = ", commit " + commit
-			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "shiplog %s%s (%s, %s/%s)\n", version, at, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(c.OutOrStdout(), versionText())
 			return err
 		},
 	}
+}
+
+// versionText is what shiplog version, and --version, print.
+func versionText() string {
+	at := ""
+	if commit != "" {
+		at = ", commit " + commit
+	}
+	return fmt.Sprintf("shiplog %s%s (%s, %s/%s)", version, at, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"shiplog/agent"
@@ -16,6 +17,9 @@ func withCode(err error) string {
 	text := err.Error()
 	if agent.CodeOf(text) != "" {
 		return text
+	}
+	if last := text[strings.LastIndexByte(text, '\n')+1:]; strings.HasPrefix(last, " ") {
+		text += "\n" // an example, of which the code must not become a part
 	}
 	return text + kindOf(err)
 }

@@ -121,12 +121,13 @@ func TestCodes(t *testing.T) {
 // TestWithCode ends what is printed of an error with its code, or that of its kind.
 func TestWithCode(t *testing.T) {
 	for want, err := range map[string]error{
-		"a: b [state-in-use]":           fmt.Errorf("a: %w", errors.New("b [state-in-use]")),
-		"no [wrong-usage]":              usageError{errors.New("no")},
-		"x: permission [not-found]":     fmt.Errorf("x: %w", errNotThere{}),
-		"[1] is no code [run-failed]":   errors.New("[1] is no code"),
-		"a [b-c] in it d":               errors.New("a [b-c] in it d"),
-		"of [a] and [-b-] [run-failed]": errors.New("of [a] and [-b-]"),
+		"a: b [state-in-use]":             fmt.Errorf("a: %w", errors.New("b [state-in-use]")),
+		"no [wrong-usage]":                usageError{errors.New("no")},
+		"such as:\n  a: b\n [run-failed]": errors.New("such as:\n  a: b"),
+		"x: permission [not-found]":       fmt.Errorf("x: %w", errNotThere{}),
+		"[1] is no code [run-failed]":     errors.New("[1] is no code"),
+		"a [b-c] in it d":                 errors.New("a [b-c] in it d"),
+		"of [a] and [-b-] [run-failed]":   errors.New("of [a] and [-b-]"),
 	} {
 		if got := withCode(err); got != want {
 			t.Errorf("%q, want %q", got, want)

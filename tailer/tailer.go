@@ -14,9 +14,13 @@ import (
 const (
 	// wakeDelay gathers the events of a file into one turn, and busyDelay those of
 	// files that are written to all the time: a wake-up within busyFor of another.
-	wakeDelay = 5 * time.Millisecond
-	busyDelay = 12 * time.Millisecond
-	busyFor   = 50 * time.Millisecond
+	// Where that brings less than sparseBytes, most of it is the price of waking up,
+	// and sparseDelay gathers more.
+	wakeDelay   = 5 * time.Millisecond
+	busyDelay   = 12 * time.Millisecond
+	sparseDelay = 30 * time.Millisecond
+	busyFor     = 50 * time.Millisecond
+	sparseBytes = 8 << 10
 	// scanRest is how long folders are left alone after they were listed, as a
 	// multiple of the time that took: a folder in which files come and go all
 	// the time must not be listed all the time.
@@ -257,6 +261,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 	wake.Stop()
 	armed := false
 	var woke time.Time
+	gathered := int64(0) // bytes read since
 	t.rescan = true
 	for {
 		t.rounds.Add(1)
@@ -277,6 +282,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.started(next)
 		case r := <-t.outcomes:
 			t.running--
+			gathered += r.read
 			if r.ended {
 				r.f.busy = false
 				return endOf(ctx, r.err)
@@ -312,7 +318,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 			t.watchFailed(err)
 		case <-wake.C:
 			if armed = false; len(t.woken) > 0 {
-				woke = time.Now()
+				woke, gathered = time.Now(), 0
 			}
 			t.wakeAll()
 		case <-scan.C:
@@ -330,6 +336,8 @@ func (t *Tailer) loop(ctx context.Context) error {
 			switch {
 			case len(t.woken) == 0:
 				wake.Reset(heldInterval)
+			case time.Since(woke) < busyFor && gathered < sparseBytes:
+				wake.Reset(sparseDelay)
 			case time.Since(woke) < busyFor:
 				wake.Reset(busyDelay)
 			default:

@@ -46,4 +46,4 @@ if ($Account) { # it reads its configuration, and keeps its state
     New-Item -ItemType Directory -Force -Path $state | Out-Null
     Invoke-Checked icacls @($state, "/grant", "${Account}:(OI)(CI)M")
 }
-Write-Host "Edit $config, check it (`"$exe`" check --config `"$config`"), then: `"$exe`" service start"
+Write-Host "Edit $config, check it (`"$exe`" check --connect --config `"$config`"), then: `"$exe`" service start"

@@ -75,14 +75,14 @@ func TestHolds(t *testing.T) {
 // Of the generations after a missing file none is taken up as long as it is not
 // clear what one of them is: it may be the first.
 func TestGenerationsAreMetInOrder(t *testing.T) {
-	const dir = "/logs"
+	dir := filepath.FromSlash("/logs")
 	tl := idle(t, dir)
-	origin, now := dir+"/a.log", time.Now()
-	last := tl.register(origin, "", dir+"/a.log.3", tl.inputs[0], fileKey{1, 3}, 8, now)
-	stale := tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	origin, now := filepath.Join(dir, "a.log"), time.Now()
+	last := tl.register(origin, "", filepath.Join(dir, "a.log.3"), tl.inputs[0], fileKey{1, 3}, 8, now)
+	stale := tl.register(filepath.Join(dir, "b.log"), "", filepath.Join(dir, "b.log.1"), tl.inputs[0], fileKey{1, 2}, 8, now)
 	gen := func(name string, ino uint64, age time.Duration) generation {
 		at := now.Add(-age)
-		return generation{origin: origin, place: place{path: dir + "/" + name, key: fileKey{1, ino}, mtime: at}, born: at, head: markOf([]byte(name))}
+		return generation{origin: origin, place: place{path: filepath.Join(dir, name), key: fileKey{1, ino}, mtime: at}, born: at, head: markOf([]byte(name))}
 	}
 	r := found{id: last.src.id, place: place{path: last.src.path, key: last.src.key}, later: []generation{gen("a.log.1", 1, time.Second), gen("a.log.2", 2, 2*time.Second)}}
 	tl.answered([]found{r})
@@ -108,14 +108,14 @@ func TestGenerationsAreMetInOrder(t *testing.T) {
 // What holds a name up for good, a second name of a file perhaps, is passed over
 // in the end.
 func TestGenerationsAreNotWaitedForForEver(t *testing.T) {
-	const dir = "/logs"
+	dir := filepath.FromSlash("/logs")
 	tl := idle(t, dir)
-	origin, now := dir+"/a.log", time.Now()
-	last := tl.register(origin, "", dir+"/a.log.3", tl.inputs[0], fileKey{1, 3}, 8, now)
-	tl.register(dir+"/b.log", "", dir+"/b.log.1", tl.inputs[0], fileKey{1, 2}, 8, now)
+	origin, now := filepath.Join(dir, "a.log"), time.Now()
+	last := tl.register(origin, "", filepath.Join(dir, "a.log.3"), tl.inputs[0], fileKey{1, 3}, 8, now)
+	tl.register(filepath.Join(dir, "b.log"), "", filepath.Join(dir, "b.log.1"), tl.inputs[0], fileKey{1, 2}, 8, now)
 	last.undecided = now.Add(-2 * unreadableWait)
-	g := generation{origin: origin, place: place{path: dir + "/a.log.2", key: fileKey{1, 2}}, head: markOf([]byte("2"))}
-	young := generation{origin: origin, place: place{path: dir + "/a.log.1", key: fileKey{1, 1}}, born: now, head: markOf([]byte("1"))}
+	g := generation{origin: origin, place: place{path: filepath.Join(dir, "a.log.2"), key: fileKey{1, 2}}, head: markOf([]byte("2"))}
+	young := generation{origin: origin, place: place{path: filepath.Join(dir, "a.log.1"), key: fileKey{1, 1}}, born: now, head: markOf([]byte("1"))}
 	tl.answered([]found{{id: last.src.id, place: place{path: last.src.path, key: last.src.key}, later: []generation{young, g}}})
 	fs := tl.streams[streamOf(origin)]
 	if len(fs) != 2 || fs[1].src.path != young.path {

@@ -97,7 +97,7 @@ func (t *Tailer) lendTo(f *file, l *lent, now time.Time) {
 	if g == nil {
 		return
 	}
-	f.borrower, f.lentAt, f.lentUpTo = g, now, l.End
+	f.borrower, f.lentAt, f.lentUpTo = g, now.UnixNano(), l.End
 	g.lender, g.src.gathering.carry = f, l
 	t.wakeNow(g)
 }
@@ -139,5 +139,5 @@ func (t *Tailer) revoke(f *file, keep bool) {
 // that goes on with what f lent.
 func (t *Tailer) overdue(f *file, now time.Time) bool {
 	g := f.borrower
-	return !g.here || g.src.gathering.open.end == 0 && now.Sub(f.lentAt) >= f.src.in.JoinWait
+	return !g.here || g.src.gathering.open.end == 0 && now.Sub(time.Unix(0, f.lentAt)) >= f.src.in.JoinWait
 }

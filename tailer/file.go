@@ -30,8 +30,7 @@ type file struct {
 	missed             bool      // it was looked for in vain
 	stale              bool      // it was rotated already when it was met first in this run
 	checkedFor         fileKey   // the successor before which no unseen one was found
-	before             traces    // what it was known by when its turn began
-	began              time.Time // when its turn began
+	before             *traces   // what it was known by when its turn began; nil between turns
 	formerKey          fileKey   // of the inode that holds something else since
 	truncated          time.Time // when it was noticed that its inode holds something else
 	leaving            bool      // deleted and read to its end: forgotten unless a compressed form is found
@@ -64,11 +63,11 @@ type file struct {
 	cuts       int64
 	invalid    int64
 
-	borrower *file     // the successor that goes on with its open entry, as long as that is not settled
-	lentAt   time.Time // since when
-	lentUpTo int64     // where the file ended then
-	lender   *file     // the other way round
-	keeps    bool      // its open entry does not go on in the successor
+	borrower *file // the successor that goes on with its open entry, as long as that is not settled
+	lentAt   int64 // since when, unix nanoseconds
+	lentUpTo int64 // where the file ended then
+	lender   *file // the other way round
+	keeps    bool  // its open entry does not go on in the successor
 }
 
 // partialWait is how long the last line of a rotated file, not ended by a
@@ -281,7 +280,7 @@ func (f *file) traces() traces {
 // known is traces at any time: during a turn as the file was before it.
 func (f *file) known() traces {
 	if f.busy {
-		return f.before
+		return *f.before
 	}
 	return f.traces()
 }

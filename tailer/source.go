@@ -30,10 +30,9 @@ type source struct {
 	limit  int // Input.MaxLineBytes
 
 	f        content
-	sniffed  int64 // size of f when it was looked at for what compresses it
-	sealed   Seal  // of a compressed file that was read to its end
-	stuck    Seal  // of a compressed file that could not be unpacked on, for the reason stuckFor
-	stuckFor error
+	sniffed  int64  // size of f when it was looked at for what compresses it
+	sealed   Seal   // of a compressed file that was read to its end
+	stuck    *stuck // of a compressed file that could not be unpacked on; nil for nearly all
 	off      int64  // the next byte to hand over; a line begins here
 	searched int64  // no newline lies in [off,searched)
 	dry      int64  // size at which the search last ended without a newline
@@ -48,6 +47,12 @@ type source struct {
 	left     Seal // how it was on disk when the last turn ended
 
 	gathering gathering
+}
+
+// stuck says how far a compressed file could be unpacked, and why no further.
+type stuck struct {
+	Seal
+	why error
 }
 
 // errNotRegular is the answer to a path that leads to no file to read.
@@ -106,8 +111,8 @@ func (s *source) settled() (look, bool) {
 	switch {
 	case s.sealed.End == s.off && s.sealed.fits(p.raw, p.mtime):
 		l.whole = true
-	case s.stuck.End == s.off && s.stuck.fits(p.raw, p.mtime):
-		l.broken = s.stuckFor
+	case s.stuck != nil && s.stuck.End == s.off && s.stuck.fits(p.raw, p.mtime):
+		l.broken = s.stuck.why
 	default:
 		return look{}, false
 	}
@@ -127,7 +132,7 @@ func (s *source) note(l *look) {
 	case l.whole && l.size == s.off:
 		s.sealed = Seal{l.raw, l.mtime, s.off}
 	case l.broken != nil:
-		s.stuck, s.stuckFor = Seal{l.raw, l.mtime, s.off}, l.broken
+		s.stuck = &stuck{Seal{l.raw, l.mtime, s.off}, l.broken}
 	}
 }
 

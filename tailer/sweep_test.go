@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // sweeping is a finder that has listed a folder with some files, which was left
@@ -236,5 +237,13 @@ func TestSweepLooksLessOftenAtWhatGrewLonger(t *testing.T) {
 	}
 	if len(tl.recent) > 0 {
 		t.Error("it is still one that grew not long ago")
+	}
+}
+
+// TestSizeOfAKnownFile bounds what each of very many known files takes: on systems
+// of 64 bits the allocator gives the next size, 1152 bytes, to what is a byte larger.
+func TestSizeOfAKnownFile(t *testing.T) {
+	if size := unsafe.Sizeof(file{}); size > 1024 {
+		t.Errorf("%d bytes", size)
 	}
 }

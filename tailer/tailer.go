@@ -270,7 +270,8 @@ func (t *Tailer) loop(ctx context.Context) error {
 		var next job
 		if f, glimpse := t.nextReady(); f != nil {
 			jobs, next = t.jobs, job{f, f.final, glimpse}
-			f.before = f.traces() // now: once it is sent, the worker has it
+			before := f.traces() // now: once it is sent, the worker has it
+			f.before = &before
 		}
 		if holding := len(t.held) > 0; holding != t.holding.Load() {
 			t.holding.Store(holding)
@@ -292,6 +293,7 @@ func (t *Tailer) loop(ctx context.Context) error {
 			} else {
 				t.turned(r)
 			}
+			r.f.before = nil
 			t.carryOut(r.f)
 			t.readdressStray()
 		case s := <-t.scanDone:

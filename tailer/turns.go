@@ -38,7 +38,6 @@ func (t *Tailer) started(j job) {
 	f := j.f
 	t.popReady()
 	t.turns++
-	f.began = time.Now()
 	f.queued, f.busy = false, true
 	if !j.glimpse {
 		t.reading[f.src.stream] = true

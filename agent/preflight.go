@@ -94,7 +94,7 @@ func checkUser(stateDir string) shipper.Finding {
 	case owner != "" && owner != who:
 		f.Status = shipper.Warning
 		f.Says = fmt.Sprintf("rights are looked at as this user, but %s belongs to %s", Printable(stateDir), owner)
-		f.Remedy = fmt.Sprintf("check as the user of the service: sudo -u %s shiplog check --connect --config FILE", shellQuote(owner))
+		f.Remedy = fmt.Sprintf("check as the user of the service: runuser -u %s -- shiplog check --connect --config FILE", shellQuote(owner))
 	case isRoot():
 		f.Says += ", who may read everything: where the service runs as another, check as that one"
 	}

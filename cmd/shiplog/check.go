@@ -44,7 +44,7 @@ written to Kafka, no topic is created, and it ends within two minutes. What is w
 comes with what to do. The exit status is 0, or 1 if there is a problem; a warning
 is none.`,
 		Example: `  shiplog check --config /etc/shiplog/shiplog.yaml
-  sudo -u shiplog shiplog check --connect --config /etc/shiplog/shiplog.yaml`,
+  runuser -u shiplog -- shiplog check --connect --config /etc/shiplog/shiplog.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if asJSON && !connect {

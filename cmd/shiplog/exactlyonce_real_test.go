@@ -43,6 +43,7 @@ func TestRealKafkaExactlyOnce(t *testing.T) {
 		{"another agent has the same transactional id", transactFenced},
 		{"a pinned file", transactPinned},
 		{"dead letters are sent again", transactReplay},
+		{"it drains at its stop", transactDrained},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
@@ -260,4 +261,22 @@ func transactReplay(t *testing.T, x *transacting) {
 	if said := r.said(); strings.Contains(said, "kafka-fenced") {
 		t.Errorf("the replay ended the agent's transactions: %s", said)
 	}
+}
+
+// transactDrained has lines written just before the agent is told to stop, which
+// ships them in transactions of its own.
+func transactDrained(t *testing.T, x *transacting) {
+	x.topic(t, "drained")
+	r := x.rig(t, "drained", faultOptions{wrapper: []string{"sh", "-c", `exec "$@" --drain`, "sh"}})
+	r.write(300)
+	r.all()
+	r.write(300)
+	if err := r.proc.Stop(stopGrace); err != nil {
+		t.Errorf("%v\n%s", err, r.said())
+	}
+	if n := (tortureKafka{addr: x.k.Addr()}).committed(t, "drained"); n != 600 {
+		t.Errorf("%d records, want 600", n)
+	}
+	r.launch()
+	r.judge()
 }

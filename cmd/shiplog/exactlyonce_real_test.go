@@ -278,5 +278,6 @@ func transactDrained(t *testing.T, x *transacting) {
 		t.Errorf("%d records, want 600", n)
 	}
 	r.launch()
+	r.green()
 	r.judge()
 }

@@ -19,10 +19,10 @@ func RunAndDrain(ctx context.Context, c *config.Config, o Options) error {
 	}
 	limit, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	timer := time.AfterFunc(time.Hour, stop)
+	timer, after := time.AfterFunc(time.Hour, stop), c.ShutdownTimeout
 	timer.Stop()
 	defer timer.Stop()
-	defer context.AfterFunc(ctx, func() { timer.Reset(c.ShutdownTimeout) })()
+	defer context.AfterFunc(ctx, func() { timer.Reset(after) })()
 
 	if err := Run(ctx, c, o); err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestWhyOfARunningAgent(t *testing.T) {
 	r.why(r.path("dir.log"), false, "folder")
 	r.why(r.path("b.txt"), false, "unmatched")
 	r.append("zip.log", "PK\x03\x04 and so on\n")
-	r.wait("the agent to meet what it cannot read", func() bool { return strings.Contains(r.log.String(), "zip: compression that is not read") })
+	r.wait("the agent to meet what it cannot read", func() bool { return strings.Contains(r.said(), "zip: compression that is not read") })
 	r.why(r.path("zip.log"), false, "unreadable", "It is not read: ", "zip: compression that is not read")
 	r.must(os.Rename(r.path("a.log"), r.path("a.log.1")))
 	r.wait("the rotated file", func() bool {

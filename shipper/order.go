@@ -153,7 +153,10 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 }
 
 // streamPartition spreads streams over n partitions, the same way in every run.
-func streamPartition(stream uint64, n int) int { return int(streamHash(stream) % uint64(n)) }
+func streamPartition(stream uint64, n int) int { return hashPartition(streamHash(stream), n) }
+
+// hashPartition is streamPartition for who keeps the stream's hash.
+func hashPartition(hash uint64, n int) int { return int(hash % uint64(n)) }
 
 func streamHash(stream uint64) uint64 {
 	var b [8]byte

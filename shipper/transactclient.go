@@ -44,5 +44,5 @@ func (b byStream) Partition(r *kgo.Record, n int) int {
 	if r.Key != nil && b.keyed != nil {
 		return b.keyed.Partition(r, n)
 	}
-	return int(r.Context.(*transactStream).hash % uint64(n))
+	return hashPartition(r.Context.(*transactStream).hash, n)
 }

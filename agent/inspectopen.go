@@ -90,24 +90,24 @@ func Uncompressed(r io.Reader) (io.Reader, func(), error) {
 	switch how {
 	case "gzip":
 		z, err := gzip.NewReader(b)
-		return endsInOrder{z}, nothing, err
+		return compressedReader{z}, nothing, err
 	case "zstd":
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
 			return nil, nil, err
 		}
-		return endsInOrder{z}, z.Close, nil
+		return compressedReader{z}, z.Close, nil
 	case "bzip2":
-		return endsInOrder{bzip2.NewReader(b)}, nothing, nil
+		return compressedReader{bzip2.NewReader(b)}, nothing, nil
 	}
 	return b, nothing, nil
 }
 
-// endsInOrder reads a compressed stream, and says in words that it was cut off.
-type endsInOrder struct{ io.Reader }
+// compressedReader unpacks a stream, and says in words that it was cut off.
+type compressedReader struct{ io.Reader }
 
 // Read implements io.Reader.
-func (r endsInOrder) Read(p []byte) (int, error) {
+func (r compressedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: the compressed data is still being written, or was cut off", err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -319,8 +318,15 @@ func printGone(b *strings.Builder, gone []agent.GoneProof, most int) {
 		return
 	}
 	whole := func(g agent.GoneProof) bool { return g.Records > 0 && g.Holes == 0 && g.RepeatBytes == 0 }
-	bad := slices.DeleteFunc(slices.Clone(gone), whole)
-	all := append(slices.Clone(bad), slices.DeleteFunc(slices.Clone(gone), func(g agent.GoneProof) bool { return !whole(g) })...)
+	var bad, good []agent.GoneProof
+	for _, g := range gone {
+		if whole(g) {
+			good = append(good, g)
+		} else {
+			bad = append(bad, g)
+		}
+	}
+	all := append(bad, good...)
 	most = min(most, len(all))
 	fmt.Fprintln(b, "\nfiles that are not here any more, and what came of them:")
 	for i := range all[:most] {
